@@ -1,0 +1,45 @@
+/**
+ * The ledger of a run: how often each primitive happened. The silicon and the hypervisor only count here; cycles are
+ * these counts times a cost vector, and that product is made elsewhere (`src/cost`).
+ *
+ * This file names the primitives of the silicon. A layer above appends its own names behind them.
+ */
+
+/** The levels of the memory hierarchy that can serve a reference, nearest first. */
+export const MEMORY_LEVELS = ["L1", "L2", "L3", "Dram"] as const;
+
+/** Index of a primitive in the ledger; a reference adds the level that served it (0 = L1 .. 3 = DRAM). */
+export const DTLB_HIT = 0;
+export const STLB_HIT = 1;
+export const WALK = 2;
+export const GUEST_WALK_REF = 3;
+export const EPT_WALK_REF = GUEST_WALK_REF + MEMORY_LEVELS.length;
+export const DATA_REF = EPT_WALK_REF + MEMORY_LEVELS.length;
+
+/** Names of the silicon's primitives, in the order of their indexes. */
+export const X86_PRIMITIVES: readonly string[] = [
+  "dtlbHit",
+  "stlbHit",
+  "walk",
+  ...MEMORY_LEVELS.map((level) => `guestWalkRef${level}`),
+  ...MEMORY_LEVELS.map((level) => `eptWalkRef${level}`),
+  ...MEMORY_LEVELS.map((level) => `dataRef${level}`),
+];
+
+/** Counts of primitives, in the order of `names`. Integers, exact up to 2^53. */
+export class Ledger {
+  readonly counts: Float64Array;
+
+  constructor(readonly names: readonly string[]) {
+    this.counts = new Float64Array(names.length);
+  }
+
+  reset(): void {
+    this.counts.fill(0);
+  }
+
+  /** The counts by name. */
+  toRecord(): Record<string, number> {
+    return Object.fromEntries(this.names.map((name, index) => [name, this.counts[index]]));
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * The VM-exit information fields of the VMCS that the modelled exits fill in.
+ * Specified in the Intel SDM, volume 3C, "VM-exit information fields" and "Recording VM-exit information".
+ */
+
+export const EXIT_REASON_VMCALL = 18;
+export const EXIT_REASON_IO_INSTRUCTION = 30;
+export const EXIT_REASON_EPT_VIOLATION = 48;
+export const EXIT_REASON_EPT_MISCONFIG = 49;
+
+/** Bits of the exit qualification of an I/O instruction: size - 1 in bits 2:0, IN in bit 3, the port in bits 31:16. */
+export const IO_QUALIFICATION_IN = 1 << 3;
+
+export class Vmcs {
+  exitReason = 0;
+  /** Undefined for an EPT misconfiguration: it keeps whatever the last exit left. */
+  exitQualification = 0;
+  /** Guest-physical address in bytes. */
+  guestPhysicalAddress = 0;
+  /** Bytes. The manual leaves it undefined for EPT exits; Intel processors fill it in, and so does the model. */
+  instructionLength = 0;
+}
