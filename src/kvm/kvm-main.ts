@@ -1,0 +1,109 @@
+/**
+ * The state of a virtual machine with one vCPU and what the generic part of KVM does with it: memory slots, I/O buses,
+ * ioeventfds. Kernel counterpart: virt/kvm/kvm_main.c and virt/kvm/eventfd.c.
+ *
+ * The kernel's functions are methods of one object that each file extends: kvm-main <- mmu <- x86 <- vmx, as the kernel's
+ * files call each other. An era, and later a patch, overrides the method that the real change touches.
+ */
+import type { CpuGeometry } from "../x86/cpu.js";
+import { Ledger } from "../x86/ledger.js";
+import { Mmu as ProcessorMmu } from "../x86/mmu.js";
+import { PhysicalMemory } from "../x86/physical-memory.js";
+import { Vmcs } from "../x86/vmcs.js";
+import { KvmError } from "./errno.js";
+import { type BusIndex, IoBus, KVM_FAST_MMIO_BUS, KVM_MMIO_BUS, KVM_PIO_BUS } from "./io-bus.js";
+import { Ioeventfd, type IoeventfdArgs } from "./ioeventfd.js";
+import { type MemslotArgs, Memslots } from "./memslots.js";
+import { KVM, PRIMITIVES } from "./primitives.js";
+
+/** First host frame of KVM's own page tables: 16 Mbyte. */
+const FIRST_TABLE_PFN = 0x1000;
+
+const EOPNOTSUPP = 95;
+
+export class KvmMain {
+  readonly ledger = new Ledger(PRIMITIVES);
+  protected readonly counts: Float64Array = this.ledger.counts;
+  readonly memory = new PhysicalMemory();
+  readonly cpu: ProcessorMmu;
+  readonly vmcs = new Vmcs();
+  readonly memslots: Memslots;
+  readonly buses: readonly [IoBus, IoBus, IoBus];
+  private readonly ioeventfds: { readonly bus: BusIndex; readonly eventfd: Ioeventfd }[] = [];
+  private nextTablePfn = FIRST_TABLE_PFN;
+
+  constructor(geometry: CpuGeometry) {
+    this.cpu = new ProcessorMmu(geometry, this.memory, this.ledger);
+    this.cpu.eptRoot = this.allocateTable();
+    this.memslots = new Memslots(2 ** (geometry.physicalAddressBits - 12));
+    // The fast bus never counted its eventfds apart in 4.2, so there they use up the limit on devices.
+    this.buses = [new IoBus(this.ledger, false), new IoBus(this.ledger, false), new IoBus(this.ledger, true)];
+  }
+
+  /** Lengths that KVM_IOEVENTFD accepts, bytes. */
+  get ioeventfdLengths(): readonly number[] {
+    return [1, 2, 4, 8];
+  }
+
+  /** @throws KvmError as `Memslots.add` */
+  setUserMemoryRegion(args: MemslotArgs): void {
+    this.memslots.add(args);
+  }
+
+  /** KVM_IOEVENTFD without DEASSIGN. @throws KvmError EINVAL (length), EEXIST (collision), ENOSPC (bus full) */
+  assignIoeventfd(args: IoeventfdArgs): Ioeventfd {
+    if (!this.ioeventfdLengths.includes(args.len)) {
+      throw new KvmError("EINVAL", `length ${args.len} is not one of ${this.ioeventfdLengths.join(", ")}`);
+    }
+    if (args.len === 0 && (args.pio || args.datamatch !== undefined)) {
+      throw new KvmError("EINVAL", "length 0 goes with neither port I/O nor a datamatch");
+    }
+    const bus: BusIndex = args.pio ? KVM_PIO_BUS : KVM_MMIO_BUS;
+    if (this.ioeventfds.some((other) => other.bus === bus && other.eventfd.collidesWith(args))) {
+      throw new KvmError(
+        "EEXIST",
+        `another ioeventfd at 0x${args.addr.toString(16)} matches the same writes`,
+      );
+    }
+    const eventfd = new Ioeventfd(args, this.ledger);
+    this.buses[bus].register(args.addr, args.len, eventfd);
+    if (args.len === 0) this.buses[KVM_FAST_MMIO_BUS].register(args.addr, 0, eventfd);
+    this.ioeventfds.push({ bus, eventfd });
+    return eventfd;
+  }
+
+  /** A device inside the kernel that takes every access within its ports. */
+  registerPioDevice(port: number, len: number): void {
+    const counts = this.counts;
+    const inRange = (addr: number, size: number) => {
+      if (addr < port || addr + size > port + len) return false;
+      counts[KVM.inKernelDevice]++;
+      return true;
+    };
+    this.buses[KVM_PIO_BUS].register(port, len, { isIoeventfd: false, write: inRange, read: inRange });
+  }
+
+  /** 0, or -EOPNOTSUPP when no device took the write. */
+  kvmIoBusWrite(bus: BusIndex, addr: number, len: number, value: number): number {
+    return this.buses[bus].write(addr, len, value) ? 0 : -EOPNOTSUPP;
+  }
+
+  /** 0, or -EOPNOTSUPP when no device took the read. */
+  kvmIoBusRead(bus: BusIndex, addr: number, len: number): number {
+    return this.buses[bus].read(addr, len) ? 0 : -EOPNOTSUPP;
+  }
+
+  /**
+   * Writes an 8-byte entry into guest memory: how the guest's paging structures are made before it runs.
+   * @throws KvmError EFAULT outside the slots
+   */
+  kvmWriteGuest(gfn: number, index: number, low: number, high: number): void {
+    const slot = this.memslots.find(gfn);
+    if (slot === undefined) throw new KvmError("EFAULT", `no memory slot at guest page frame ${gfn}`);
+    this.memory.write(slot.basePfn + gfn - slot.baseGfn, index, low, high);
+  }
+
+  protected allocateTable(): number {
+    return this.nextTablePfn++;
+  }
+}
