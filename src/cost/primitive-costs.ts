@@ -1,2 +1,78 @@
-export const CATEGORIES = ["walk", "memory", "exit", "handler", "emulation", "bus", "eventfd", "userspace"] as const;
+/**
+ * Costs as data: what each primitive of the ledger costs, as a range with its source. Two files give them: the processor's
+ * profile for references to memory, `data/costs/kvm.json` for KVM's own steps.
+ *
+ * One cost may price several primitives. That is how a physical constraint is stated: all exits share one round trip.
+ */
+import * as z from "zod";
+import { MEMORY_LEVELS } from "../x86/ledger.js";
+import type { CpuProfile } from "./cpu-profile.js";
+import { readDataJson } from "./input.js";
+
+/** What cycles are spent on. The categories of a run add up to its total. */
+export const CATEGORIES = [
+  "walk",
+  "memory",
+  "exit",
+  "handler",
+  "emulation",
+  "bus",
+  "eventfd",
+  "userspace",
+] as const;
 export type Category = (typeof CATEGORIES)[number];
+
+/** How a value is known. */
+export const TAGS = ["measured", "derived", "assumed"] as const;
+export type Tag = (typeof TAGS)[number];
+
+export interface PrimitiveCost {
+  readonly name: string;
+  readonly category: Category;
+  /** Primitives of the ledger that cost this much each. */
+  readonly primitives: readonly string[];
+  /** Cycles: TSC cycles, or core cycles for references to memory. */
+  readonly low: number;
+  readonly high: number;
+  readonly tag: Tag;
+  readonly source: string;
+}
+
+const costsFile = z.strictObject({
+  about: z.string(),
+  costs: z.array(
+    z
+      .strictObject({
+        name: z.string(),
+        category: z.enum(CATEGORIES),
+        primitives: z.array(z.string()).min(1),
+        unit: z.literal("TSC cycles"),
+        low: z.number().nonnegative(),
+        high: z.number().nonnegative(),
+        tag: z.enum(TAGS),
+        source: z.string().min(1),
+      })
+      .refine(({ low, high }) => low <= high, { error: "low at most high" }),
+  ),
+});
+
+/** Prior costs of every primitive on this processor. */
+export function primitiveCosts(cpu: CpuProfile): PrimitiveCost[] {
+  const reference = (
+    name: string,
+    category: Category,
+    primitives: string[],
+    key: keyof CpuProfile["latency"],
+  ) => {
+    const { low, high, tag, source } = cpu.latency[key];
+    return { name, category, primitives, low, high, tag, source };
+  };
+  return [
+    ...MEMORY_LEVELS.map((level) =>
+      reference(`walkReference${level}`, "walk", [`guestWalkRef${level}`, `eptWalkRef${level}`], level),
+    ),
+    ...MEMORY_LEVELS.map((level) => reference(`dataReference${level}`, "memory", [`dataRef${level}`], level)),
+    reference("stlbHit", "memory", ["stlbHit"], "stlbHit"),
+    ...readDataJson(costsFile, "costs", "kvm.json").costs,
+  ];
+}

@@ -1,0 +1,207 @@
+/**
+ * Fits the cost vector to the measured rows of one machine, and says how much of it the rows decide.
+ *
+ * A row is an equation: counts per access times costs equals the measured cycles. There are fewer rows than costs, so
+ * each cost also has a prior range, which it never leaves. Two answers come out:
+ * - one cost vector: least squares over the rows, each weighted by its tolerance, and over the distances to the middle of
+ *   the prior ranges, each weighted by its half width;
+ * - for any sum of costs, the lowest and highest value among all vectors that stay in the prior ranges and meet every row
+ *   within its tolerance (two linear programs).
+ */
+import { fcnnlsVector } from "ml-fcnnls";
+import { Matrix, SingularValueDecomposition } from "ml-matrix";
+import { inRange, type Model, solve } from "yalps";
+import { CATEGORIES, type Category, type PrimitiveCost } from "./primitive-costs.js";
+
+/** Counts of primitives per access, by name. */
+export type Counts = Readonly<Record<string, number>>;
+
+export interface Observation {
+  readonly name: string;
+  readonly counts: Counts;
+  /** Cycles per access. */
+  readonly measured: number;
+}
+
+/** Cycles. */
+export interface Bounds {
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * How far a vector may stay from a row, as a share of it. The rows were printed without a spread; repeated `vmexit` runs
+ * on one machine, published elsewhere, stay within about this much (cpuid, 1087 to 1110 cycles around 1098).
+ */
+export const ROW_TOLERANCE = 0.01;
+
+export class Calibration {
+  /** Fitted cycles, in the order of `costs`. */
+  readonly values: readonly number[];
+  /** Rows times costs: how often a cost occurs per access of each row. */
+  private readonly matrix: readonly (readonly number[])[];
+
+  /** @throws RangeError when no vector within the prior ranges meets the rows */
+  constructor(
+    readonly costs: readonly PrimitiveCost[],
+    readonly observations: readonly Observation[],
+  ) {
+    this.matrix = observations.map(({ counts }) => this.occurrences(counts));
+    this.values = this.fit();
+  }
+
+  /** Cycles per access of a run. */
+  predict(counts: Counts): number {
+    return dot(this.occurrences(counts), this.values);
+  }
+
+  /** The same, by category; the categories add up to `predict()`. */
+  breakdown(counts: Counts): Record<Category, number> {
+    const cycles = Object.fromEntries(CATEGORIES.map((category) => [category, 0])) as Record<
+      Category,
+      number
+    >;
+    this.occurrences(counts).forEach((n, index) => {
+      cycles[this.costs[index].category] += n * this.values[index];
+    });
+    return cycles;
+  }
+
+  /** The lowest and highest cycles that the rows and the priors allow for a run, or for `counts` minus `base`. */
+  bounds(counts: Counts, base: Counts = {}): Bounds {
+    const subtrahend = this.occurrences(base);
+    return this.optimise(this.occurrences(counts).map((n, index) => n - subtrahend[index]));
+  }
+
+  /** The bounds of the costs of one category in a run. */
+  categoryBounds(counts: Counts, category: Category): Bounds {
+    return this.optimise(
+      this.occurrences(counts).map((n, index) => (this.costs[index].category === category ? n : 0)),
+    );
+  }
+
+  /** The bounds of one cost. */
+  costBounds(index: number): Bounds {
+    return this.optimise(this.costs.map((_, other) => (other === index ? 1 : 0)));
+  }
+
+  /** Indexes of the costs that occur in a row. */
+  get used(): number[] {
+    return this.costs.map((_, index) => index).filter((index) => this.matrix.some((row) => row[index] !== 0));
+  }
+
+  /** How many independent sums of costs the rows fix. */
+  get rank(): number {
+    return new SingularValueDecomposition(new Matrix(this.matrix.map((row) => [...row])), {
+      autoTranspose: true,
+    }).rank;
+  }
+
+  /** Groups of costs that occur in a fixed proportion in every row: the rows know only their sum. */
+  get inseparable(): string[][] {
+    const groups = new Map<string, string[]>();
+    for (const index of this.used) {
+      const column = this.matrix.map((row) => row[index]);
+      const scale = Math.max(...column);
+      const pattern = column.map((n) => (n / scale).toFixed(3)).join(" ");
+      groups.set(pattern, [...(groups.get(pattern) ?? []), this.costs[index].name]);
+    }
+    return [...groups.values()].filter((group) => group.length > 1);
+  }
+
+  private occurrences(counts: Counts): number[] {
+    return this.costs.map(({ primitives }) => primitives.reduce((sum, name) => sum + (counts[name] ?? 0), 0));
+  }
+
+  /** Least squares with x >= low by the solver; a cost beyond its high end is fixed there and the rest solved again. */
+  private fit(): number[] {
+    const values = this.costs.map(({ low, high }) => (low + high) / 2);
+    const free = new Set(this.used.filter((index) => this.costs[index].high > this.costs[index].low));
+    while (free.size > 0) {
+      const columns = [...free];
+      const rows: number[][] = [];
+      const targets: number[] = [];
+      this.observations.forEach(({ measured }, row) => {
+        const sigma = ROW_TOLERANCE * measured;
+        const fixed = this.matrix[row].reduce(
+          (sum, n, index) => sum + n * (free.has(index) ? this.costs[index].low : values[index]),
+          0,
+        );
+        rows.push(columns.map((index) => this.matrix[row][index] / sigma));
+        targets.push((measured - fixed) / sigma);
+      });
+      columns.forEach((index, column) => {
+        // (x - middle) / half width, with x counted from the low end: the middle is one half width above it.
+        const half = (this.costs[index].high - this.costs[index].low) / 2;
+        rows.push(columns.map((_, other) => (other === column ? 1 / half : 0)));
+        targets.push(1);
+      });
+      const solution = fcnnlsVector(rows, targets).K.to1DArray();
+      columns.forEach((index, column) => {
+        values[index] = this.costs[index].low + solution[column];
+      });
+      const beyond = columns.filter((index) => values[index] > this.costs[index].high);
+      if (beyond.length === 0) break;
+      for (const index of beyond) {
+        values[index] = this.costs[index].high;
+        free.delete(index);
+      }
+    }
+    return values;
+  }
+
+  private optimise(objective: readonly number[]): Bounds {
+    return { low: this.extreme("minimize", objective), high: this.extreme("maximize", objective) };
+  }
+
+  private extreme(direction: "minimize" | "maximize", objective: readonly number[]): number {
+    const relevant = this.costs
+      .map((_, index) => index)
+      .filter((i) => objective[i] !== 0 || this.used.includes(i));
+    // The solver's variables start at 0, so each counts from the low end of its range.
+    const atLow = dot(
+      objective,
+      this.costs.map(({ low }) => low),
+    );
+    const constraints: Record<string, ReturnType<typeof inRange>> = {};
+    this.observations.forEach(({ measured, name }, row) => {
+      const rest =
+        measured -
+        dot(
+          this.matrix[row],
+          this.costs.map(({ low }) => low),
+        );
+      const tolerance = ROW_TOLERANCE * measured;
+      constraints[`row ${name}`] = inRange(rest - tolerance, rest + tolerance);
+    });
+    for (const index of relevant) {
+      const { name, low, high } = this.costs[index];
+      constraints[`range ${name}`] = inRange(0, high - low);
+    }
+    const variables = Object.fromEntries(
+      relevant.map((index) => [
+        this.costs[index].name,
+        {
+          objective: objective[index],
+          [`range ${this.costs[index].name}`]: 1,
+          ...Object.fromEntries(
+            this.observations.map(({ name }, row) => [`row ${name}`, this.matrix[row][index]]),
+          ),
+        },
+      ]),
+    );
+    const model: Model = { direction, objective: "objective", constraints, variables };
+    const { status, result } = solve(model);
+    if (status !== "optimal") {
+      throw new RangeError(
+        `no costs within their prior ranges meet the rows ${this.observations.map(({ name }) => name).join(", ")} ` +
+          `within ${ROW_TOLERANCE * 100}% (${status})`,
+      );
+    }
+    return atLow + result;
+  }
+}
+
+function dot(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, index) => sum + value * b[index], 0);
+}
