@@ -4,13 +4,12 @@
  *
  * Cycles are TSC cycles per access of the machine that was measured.
  */
-import type { Category } from "../cost/primitive-costs.js";
+import type { Bounds } from "../cost/calibration.js";
+import type { Category, Tag } from "../cost/primitive-costs.js";
 
 /** A value in cycles with the lowest and the highest value that the evidence allows. */
-export interface Interval {
-  readonly low: number;
+export interface Interval extends Bounds {
   readonly value: number;
-  readonly high: number;
 }
 
 /** Cycles per access by cost category. The categories add up to the total. */
@@ -46,17 +45,19 @@ export interface CalibratedRow {
 export interface CostEstimate {
   readonly name: string;
   readonly category: Category;
-  /** What was known before: a range with its source. */
+  /** What was known before: the ends of a range with a source, and its middle. */
   readonly prior: Interval;
   /** What the rows leave of it. */
   readonly fitted: Interval;
-  readonly tag: "measured" | "derived" | "assumed";
+  readonly tag: Tag;
   readonly source: string;
 }
 
 /** What the fast MMIO bus does to the measured machine if its CPU was this one. */
 export interface FastMmioPrediction {
   readonly cpu: string;
+  /** The processor as its maker calls it. */
+  readonly model: string;
   /** What the exit handler leaves of the guest's cached paging structures. */
   readonly exitEvicts: string;
   /** Paging-structure references per kick, guest and EPT. */
@@ -69,12 +70,26 @@ export interface FastMmioPrediction {
   readonly walk: Interval;
 }
 
+/** A row before and after the fast MMIO bus, on the measured machine. */
+export interface KernelComparison {
+  readonly name: string;
+  /** Fitted to the measured row. */
+  readonly before: number;
+  /** Simulated; its ends cover every plausible processor and every state that the exit handler leaves. */
+  readonly after: Interval;
+}
+
 /** The headline study: six measured rows, the fit, and what was never published. */
 export interface PciTestdevStudy {
   readonly provenance: Provenance;
   readonly rows: readonly CalibratedRow[];
   readonly costs: readonly CostEstimate[];
+  /** How many independent sums of costs the rows fix. */
+  readonly rank: number;
   /** Groups of costs of which the rows know only a sum. */
   readonly inseparable: readonly (readonly string[])[];
+  readonly comparison: readonly KernelComparison[];
   readonly predictions: readonly FastMmioPrediction[];
+  /** The vmexit rows of 2012: another machine, fitted apart. */
+  readonly vmexit2012: readonly CalibratedRow[];
 }

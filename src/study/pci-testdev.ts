@@ -1,0 +1,240 @@
+/**
+ * The headline study: the six rows of pci-testdev and the five of vmexit, simulated from the guest's instruction to the
+ * eventfd, their costs fitted, and then the question that no table answers: what did the fast MMIO bus do to that machine?
+ *
+ * The processor behind the rows was never stated, so the fit is made once for each that it can have been, and once for
+ * each state in which the exit handler can have left the guest's cached paging structures. The answer covers them all.
+ */
+import { basename } from "node:path";
+import { Calibration, type Counts } from "../cost/calibration.js";
+import { cpuNames, loadCpu } from "../cost/cpu-profile.js";
+import { loadMeasurement, type Measurement, readMeasurement } from "../cost/measurements.js";
+import { primitiveCosts } from "../cost/primitive-costs.js";
+import type { KernelVersion } from "../kvm/eras.js";
+import { EXIT_EVICTS, type ExitEvicts } from "../kvm/x86.js";
+import { MEMORY_LEVELS } from "../x86/ledger.js";
+import { modelVersion, packageVersion } from "./provenance.js";
+import type {
+  CalibratedRow,
+  CostEstimate,
+  FastMmioPrediction,
+  Interval,
+  KernelComparison,
+  PciTestdevStudy,
+} from "./result.js";
+import { run } from "./run.js";
+import type { ScenarioInput } from "./scenario.js";
+
+/** A row of kvm-unit-tests as the part of a scenario that makes it. */
+type RowScenario = Pick<ScenarioInput, "workload" | "ioeventfds" | "inKernelPorts" | "deviceModelPorts">;
+
+/** Of pci-testdev: a page of memory and a range of ports, one byte per access; the tests start at this offset. */
+const TEST_OFFSET = 2048;
+const MMIO_BAR = 0xfebf_0000;
+const PIO_BAR = 0xc000;
+
+/** The value that the datamatch eventfd of pci-testdev waits for, and that every test writes. */
+const DATA = 0xfa;
+
+const store = { op: "store", address: MMIO_BAR + TEST_OFFSET, size: 1, value: DATA } as const;
+const out = { op: "out", address: PIO_BAR, size: 1, value: DATA } as const;
+
+/** The rows of pci-testdev. A wildcard on MMIO has length 0 where the kernel can have that, as QEMU asks for it. */
+function pciTestdevRows(kernel: KernelVersion): Record<string, RowScenario> {
+  const mmio = { addr: store.address, len: 1 } as const;
+  const pio = { addr: out.address, len: 1, pio: true } as const;
+  const wildcard = kernel === "v3.9" ? mmio : { addr: store.address, len: 0 as const };
+  return {
+    "mmio-no-eventfd": { workload: [store] },
+    "mmio-wildcard-eventfd": { workload: [store], ioeventfds: [wildcard] },
+    "mmio-datamatch-eventfd": { workload: [store], ioeventfds: [{ ...mmio, datamatch: DATA }] },
+    "portio-no-eventfd": { workload: [out] },
+    "portio-wildcard-eventfd": { workload: [out], ioeventfds: [pio] },
+    "portio-datamatch-eventfd": { workload: [out], ioeventfds: [{ ...pio, datamatch: DATA }] },
+  };
+}
+
+/** Ports of the vmexit rows: a device in the kernel, one that nobody answers, the ACPI PM timer in QEMU. */
+const KERNEL_PORT = 0x4d0;
+const UNMAPPED_PORT = 0x1234;
+const PMTIMER_PORT = 0xb008;
+
+const VMEXIT_ROWS: Readonly<Record<string, RowScenario>> = Object.fromEntries(
+  (
+    [
+      ["vmcall", { op: "vmcall" }],
+      ["outl_to_kernel", { op: "out", address: KERNEL_PORT, size: 4 }],
+      ["inl_from_kernel", { op: "in", address: KERNEL_PORT, size: 4 }],
+      ["inl_from_qemu", { op: "in", address: UNMAPPED_PORT, size: 4 }],
+      ["inl_from_pmtimer", { op: "in", address: PMTIMER_PORT, size: 4 }],
+    ] as const
+  ).map(([name, access]) => [
+    name,
+    {
+      workload: [access],
+      inKernelPorts: [{ port: KERNEL_PORT, len: 4 }],
+      deviceModelPorts: [{ port: PMTIMER_PORT, len: 4 }],
+    },
+  ]),
+);
+
+export interface PciTestdevOptions {
+  /** Profile that the rows, the breakdown and the costs are shown for; a name in `data/cpus`. */
+  readonly cpu?: string;
+  /** What the exit handler evicts there. */
+  readonly exitEvicts?: ExitEvicts;
+  /** A CSV file of the six rows on a machine of your own, with a kernel from before the fast MMIO bus. */
+  readonly measurement?: string;
+  /** Guest instructions per row. The rows are loops over one address: more of them change nothing but the time. */
+  readonly accesses?: number;
+  readonly seed?: number;
+}
+
+/** Runs the study. @throws InputError for a wrong option or a data file that is not as it should be */
+export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStudy {
+  const { cpu = "sandy-bridge-ep", exitEvicts = "l1", accesses = 1000, seed = 1 } = options;
+  const measurement =
+    options.measurement === undefined
+      ? loadMeasurement("pci-testdev-2013")
+      : readMeasurement(options.measurement);
+  const conditions = { accesses, seed };
+  const cases = cpuNames().flatMap((name) =>
+    EXIT_EVICTS.map((evicts) => studyCase(measurement, { ...conditions, cpu: name, exitEvicts: evicts })),
+  );
+  const headline = studyCase(measurement, { ...conditions, cpu, exitEvicts });
+  const { calibration } = headline;
+
+  const vmexit = loadMeasurement("vmexit-2012");
+  const vmexitCounts = countRows(VMEXIT_ROWS, { ...conditions, cpu, exitEvicts, kernel: "v3.9" });
+  return {
+    provenance: {
+      version: packageVersion(),
+      model: modelVersion(),
+      seed,
+      calibration: measurement.source,
+      machine: `${measurement.machine}; shown as ${loadCpu(cpu).model}, exits evict ${exitEvicts}`,
+      command: command({ cpu, exitEvicts, accesses, seed }, options.measurement),
+    },
+    rows: calibratedRows(calibration),
+    costs: costEstimates(calibration),
+    rank: calibration.rank,
+    inseparable: calibration.inseparable,
+    comparison: headline.comparison.map(({ name, before, after }, row) => ({
+      name,
+      before,
+      after: {
+        low: Math.min(...cases.map(({ comparison }) => comparison[row].after.low)),
+        value: after.value,
+        high: Math.max(...cases.map(({ comparison }) => comparison[row].after.high)),
+      },
+    })),
+    predictions: cases.map(({ prediction }) => prediction),
+    vmexit2012: calibratedRows(calibrate(vmexit, vmexitCounts, cpu)),
+  };
+}
+
+interface Conditions {
+  readonly cpu: string;
+  readonly exitEvicts: ExitEvicts;
+  readonly accesses: number;
+  readonly seed: number;
+}
+
+interface StudyCase {
+  readonly calibration: Calibration;
+  readonly comparison: readonly KernelComparison[];
+  readonly prediction: FastMmioPrediction;
+}
+
+/** The fit and its predictions for one processor in one state. */
+function studyCase(measurement: Measurement, conditions: Conditions): StudyCase {
+  const before = countRows(pciTestdevRows("v3.9"), { ...conditions, kernel: "v3.9" });
+  const after = countRows(pciTestdevRows("v4.2"), { ...conditions, kernel: "v4.2" });
+  const calibration = calibrate(measurement, before, conditions.cpu);
+  const pio = after["portio-wildcard-eventfd"];
+  const mmio = after["mmio-wildcard-eventfd"];
+  return {
+    calibration,
+    comparison: Object.keys(before).map((name) => ({
+      name,
+      before: calibration.predict(before[name]),
+      after: { ...calibration.bounds(after[name]), value: calibration.predict(after[name]) },
+    })),
+    prediction: {
+      cpu: conditions.cpu,
+      model: loadCpu(conditions.cpu).model,
+      exitEvicts: conditions.exitEvicts,
+      references: walkReferences(mmio),
+      portIo: { ...calibration.bounds(pio), value: calibration.predict(pio) },
+      fastMmio: { ...calibration.bounds(mmio), value: calibration.predict(mmio) },
+      difference: {
+        ...calibration.bounds(mmio, pio),
+        value: calibration.predict(mmio) - calibration.predict(pio),
+      },
+      walk: { ...calibration.categoryBounds(mmio, "walk"), value: calibration.breakdown(mmio).walk },
+    },
+  };
+}
+
+function calibrate(measurement: Measurement, counts: Record<string, Counts>, cpu: string): Calibration {
+  const observations = Object.entries(counts).map(([name, rowCounts]) => ({
+    name,
+    counts: rowCounts,
+    measured: measurement.row(name),
+  }));
+  return new Calibration(primitiveCosts(loadCpu(cpu)), observations);
+}
+
+/** Runs each row and returns its counts per access. */
+function countRows(
+  rows: Readonly<Record<string, RowScenario>>,
+  conditions: Conditions & { readonly kernel: KernelVersion },
+): Record<string, Counts> {
+  return Object.fromEntries(
+    Object.entries(rows).map(([name, row]) => {
+      const { counts, scenario } = run({ ...conditions, ...row, memslots: [{ gpa: 0, size: 64 * 2 ** 20 }] });
+      return [name, perAccess(counts, scenario.accesses)];
+    }),
+  );
+}
+
+function perAccess(counts: Counts, accesses: number): Counts {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / accesses]));
+}
+
+function walkReferences(counts: Counts): number {
+  return MEMORY_LEVELS.reduce(
+    (sum, level) => sum + counts[`guestWalkRef${level}`] + counts[`eptWalkRef${level}`],
+    0,
+  );
+}
+
+function calibratedRows(calibration: Calibration): CalibratedRow[] {
+  return calibration.observations.map(({ name, measured, counts }) => {
+    const simulated = calibration.predict(counts);
+    return {
+      name,
+      measured,
+      simulated,
+      residual: (simulated - measured) / measured,
+      breakdown: calibration.breakdown(counts),
+    };
+  });
+}
+
+function costEstimates(calibration: Calibration): CostEstimate[] {
+  return calibration.used.map((index) => {
+    const { name, category, low, high, tag, source } = calibration.costs[index];
+    const prior: Interval = { low, value: (low + high) / 2, high };
+    const fitted: Interval = { ...calibration.costBounds(index), value: calibration.values[index] };
+    return { name, category, prior, fitted, tag, source };
+  });
+}
+
+function command({ cpu, exitEvicts, accesses, seed }: Conditions, measurement?: string): string {
+  const own = measurement === undefined ? "" : ` --measurement ${basename(measurement)}`;
+  return (
+    `npx exitlab study pci-testdev --cpu ${cpu} --exit-evicts ${exitEvicts} --accesses ${accesses} --seed ${seed}` +
+    own
+  );
+}

@@ -1,0 +1,71 @@
+/**
+ * The guest's paging structures: an identity mapping of what the workload touches, made the way a guest would, as entries
+ * in its own memory. The tables take pages from the end of a writable memory slot downwards.
+ */
+import type { KvmMain } from "../kvm/kvm-main.js";
+import { GUEST_LEVELS, PTE_PAGE_SIZE, PTE_PRESENT, PTE_WRITABLE } from "../x86/guest-paging.js";
+import { entryHigh, entryLow } from "../x86/physical-memory.js";
+import { PAGES_2M } from "../x86/translation-caches.js";
+
+const TABLE = PTE_PRESENT | PTE_WRITABLE;
+
+export class GuestTables {
+  /** Guest page frame numbers of the tables below each table, by entry. */
+  private readonly children = new Map<number, Map<number, number>>();
+  private next: number;
+  readonly root: number;
+
+  /** @param end guest page frame number behind the last page the tables may take */
+  constructor(
+    private readonly vm: KvmMain,
+    end: number,
+  ) {
+    this.next = end;
+    this.root = this.allocate();
+    vm.cpu.cr3 = this.root;
+  }
+
+  /** First guest page frame number that the tables take. */
+  get firstGfn(): number {
+    return this.next;
+  }
+
+  /** Maps the pages from `first` to before `end` (4-Kbyte page numbers) to themselves, with 2-Mbyte pages if `large`. */
+  mapIdentity(first: number, end: number, large: boolean): void {
+    const step = large ? PAGES_2M : 1;
+    for (let page = first - (first % step); page < end; page += step) {
+      if (large) this.write(this.table(page, 2), index(page, 2), page, TABLE | PTE_PAGE_SIZE);
+      else this.write(this.table(page, 1), index(page, 1), page, TABLE);
+    }
+  }
+
+  /** The table at `level` that translates a page; made, with those above it, if it is not there. */
+  private table(page: number, level: number): number {
+    let table = this.root;
+    for (let above = GUEST_LEVELS; above > level; above--) {
+      const entry = index(page, above);
+      let child = this.children.get(table)?.get(entry);
+      if (child === undefined) {
+        child = this.allocate();
+        this.children.get(table)?.set(entry, child);
+        this.write(table, entry, child, TABLE);
+      }
+      table = child;
+    }
+    return table;
+  }
+
+  private allocate(): number {
+    const gfn = --this.next;
+    this.children.set(gfn, new Map());
+    return gfn;
+  }
+
+  private write(table: number, entry: number, gfn: number, flags: number): void {
+    this.vm.kvmWriteGuest(table, entry, entryLow(gfn, flags), entryHigh(gfn));
+  }
+}
+
+function index(page: number, level: number): number {
+  return Math.floor(page / 2 ** (9 * (level - 1))) % 512;
+}

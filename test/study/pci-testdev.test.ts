@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import { studyPciTestdev } from "../../src/study/pci-testdev.js";
+
+const study = studyPciTestdev();
+
+describe("the study of the pci-testdev rows", () => {
+  it("simulates every row within 1% of what was measured", () => {
+    expect(study.rows.map(({ name, measured }) => [name, measured])).toEqual([
+      ["mmio-no-eventfd", 8796],
+      ["mmio-wildcard-eventfd", 3609],
+      ["mmio-datamatch-eventfd", 3685],
+      ["portio-no-eventfd", 5287],
+      ["portio-wildcard-eventfd", 1762],
+      ["portio-datamatch-eventfd", 1777],
+    ]);
+    for (const { residual } of study.rows) expect(Math.abs(residual)).toBeLessThan(0.01);
+  });
+
+  it("fits the vmexit rows of 2012 apart: their exit alone costs more than a whole port write of 2013", () => {
+    const vmcall = study.vmexit2012.find(({ name }) => name === "vmcall");
+    expect(vmcall?.breakdown.exit).toBeGreaterThan(1777);
+    for (const { residual } of study.vmexit2012) expect(Math.abs(residual)).toBeLessThan(0.01);
+  });
+
+  it("breaks every row down into categories that add up to its total", () => {
+    for (const { simulated, breakdown } of [...study.rows, ...study.vmexit2012]) {
+      expect(Object.values(breakdown).reduce((a, b) => a + b)).toBeCloseTo(simulated, 6);
+    }
+  });
+
+  it("charges a walk and emulation to MMIO and neither to port I/O", () => {
+    for (const { name, breakdown } of study.rows) {
+      const mmio = name.startsWith("mmio");
+      expect(breakdown.walk > 0).toBe(mmio);
+      expect(breakdown.emulation > 0).toBe(mmio);
+    }
+  });
+
+  it("keeps every cost in its prior range, and every fitted range too", () => {
+    for (const { prior, fitted, name } of study.costs) {
+      expect(fitted.low, name).toBeGreaterThanOrEqual(prior.low - 1e-6);
+      expect(fitted.high, name).toBeLessThanOrEqual(prior.high + 1e-6);
+      expect(fitted.value, name).toBeGreaterThanOrEqual(prior.low);
+      expect(fitted.value, name).toBeLessThanOrEqual(prior.high);
+    }
+  });
+
+  it("says that walk and emulation, and exit and bus lookup, are known only as sums", () => {
+    expect(study.inseparable).toContainEqual(
+      expect.arrayContaining(["emulateInstruction", "walkReferenceL2"]),
+    );
+    expect(study.inseparable).toContainEqual(["exitRoundTrip", "ioBusLookup"]);
+    expect(study.rank).toBe(5);
+  });
+
+  it("needs userspace trips of different length for MMIO and port I/O, as the rows demand", () => {
+    const trip = (name: string) => study.costs.find((cost) => cost.name === name);
+    expect(trip("userspaceExitMmio")?.fitted.low).toBeGreaterThan(
+      trip("userspaceExitIo")?.fitted.high ?? Infinity,
+    );
+  });
+
+  it("predicts that the fast bus takes MMIO from far above port I/O to about as fast", () => {
+    const [before] = study.comparison.filter(({ name }) => name === "mmio-wildcard-eventfd");
+    expect(before.after.high).toBeLessThan(before.before);
+    for (const { difference, portIo } of study.predictions.filter(
+      ({ exitEvicts }) => exitEvicts !== "translations",
+    )) {
+      expect(Math.abs(difference.value)).toBeLessThan(0.1 * portIo.value);
+    }
+  });
+
+  it("charges the rows without a zero-length eventfd one more bus lookup, and port I/O nothing", () => {
+    for (const { name, before, after } of study.comparison) {
+      if (name === "mmio-wildcard-eventfd") continue;
+      const lookup = study.costs.find((cost) => cost.name === "ioBusLookup");
+      expect(after.value - before).toBeCloseTo(
+        name.startsWith("mmio") ? (lookup?.fitted.value ?? Number.NaN) : 0,
+        6,
+      );
+    }
+  });
+
+  it("makes two references per kick while the walk's structures stay cached, and more when they do not", () => {
+    for (const { exitEvicts, references } of study.predictions) {
+      expect(references).toBe(exitEvicts === "translations" ? 14 : 2);
+    }
+  });
+
+  it("holds the fitted value between the ends of every range", () => {
+    for (const { portIo, fastMmio, difference, walk } of study.predictions) {
+      for (const { low, value, high } of [portIo, fastMmio, difference, walk]) {
+        expect(low - 1e-6).toBeLessThanOrEqual(value);
+        expect(value).toBeLessThanOrEqual(high + 1e-6);
+      }
+    }
+  });
+
+  it("is the same to the last digit when made again", () => {
+    expect(JSON.stringify(studyPciTestdev())).toBe(JSON.stringify(study));
+  });
+
+  it("shows the same rows for any processor that is plausible, with the walk priced differently", () => {
+    const other = studyPciTestdev({ cpu: "westmere-x990", exitEvicts: "l2" });
+    expect(other.rows[1].breakdown.walk).not.toBe(study.rows[1].breakdown.walk);
+    for (const { residual } of other.rows) expect(Math.abs(residual)).toBeLessThan(0.01);
+  });
+
+  it("refuses a processor without a profile", () => {
+    expect(() => studyPciTestdev({ cpu: "486" })).toThrow('cpu: "486" is not allowed');
+  });
+});

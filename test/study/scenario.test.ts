@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+import { run } from "../../src/study/run.js";
+import { parseScenario } from "../../src/study/scenario.js";
+
+const valid = {
+  cpu: "sandy-bridge-ep",
+  kernel: "v4.2",
+  memslots: [{ gpa: 0, size: "0x200000" }],
+  workload: [{ op: "store", address: "0xfebf0800", size: 4 }],
+  accesses: 100,
+} as const;
+
+describe("a scenario", () => {
+  it("gets its defaults, and numbers for its hexadecimal addresses", () => {
+    const scenario = parseScenario(valid);
+    expect(scenario).toMatchObject({
+      exitEvicts: "nothing",
+      guestPages: "4K",
+      warmup: 64,
+      seed: 1,
+      ioeventfds: [],
+    });
+    expect(scenario.memslots[0]).toEqual({ gpa: 0, size: 0x20_0000, readonly: false, backing: "4K" });
+    expect(scenario.workload[0].address).toBe(0xfebf_0800);
+  });
+
+  const with_ = (change: object) => ({ ...valid, ...change });
+  const slot = (change: object) => with_({ memslots: [{ ...valid.memslots[0], ...change }] });
+  const access = (change: object) => with_({ workload: [{ ...valid.workload[0], ...change }] });
+
+  it.each([
+    [
+      "an unknown field",
+      with_({ kernal: "v4.2" }),
+      /scenario: kernal: is an unknown field; allowed: cpu, kernel, exitEvicts/,
+    ],
+    [
+      "an unknown field inside",
+      slot({ flags: 2 }),
+      /memslots\[0\]\.flags: is an unknown field; allowed: gpa, size/,
+    ],
+    [
+      "a missing field",
+      with_({ accesses: undefined }),
+      /scenario: accesses: is missing; allowed: number of guest instr/,
+    ],
+    ["an unknown kernel", with_({ kernel: "v7" }), /kernel: "v7" is not allowed; allowed: one of v3.9, v4.2/],
+    [
+      "a negative size",
+      slot({ size: -4096 }),
+      /memslots\[0\]\.size: -4096 is not allowed; allowed: size in bytes, a multiple of 4096/,
+    ],
+    ["an unaligned slot", slot({ gpa: 100 }), /memslots\[0\]\.gpa: 100 is not allowed; .*multiple of 4096/],
+    [
+      "overlapping slots",
+      with_({ memslots: [valid.memslots[0], { gpa: 4096, size: 4096 }] }),
+      /memslots\[1\]: 0x1000 to 0x1fff overlaps memslots\[0\], 0x0 to 0x1fffff/,
+    ],
+    [
+      "an ioeventfd of length 3",
+      with_({ ioeventfds: [{ addr: 0, len: 3 }] }),
+      /ioeventfds\[0\]\.len: 3 is not allowed; allowed: 0 \(any length, from v4.2 on\), 1, 2, 4 or 8/,
+    ],
+    [
+      "an access of 3 bytes",
+      access({ size: 3 }),
+      /workload\[0\]\.size: 3 is not allowed; allowed: 1, 2, 4 or 8/,
+    ],
+    [
+      "an access across its size",
+      access({ address: 2 }),
+      /workload\[0\]\.size: 4 is not allowed; allowed: a divisor of address 2/,
+    ],
+    [
+      "a port beyond 65535",
+      access({ op: "out" }),
+      /workload\[0\]\.address: \d+ is not allowed; allowed: ports 0 to 65535/,
+    ],
+    [
+      "a weight of zero",
+      access({ weight: 0 }),
+      /workload\[0\]\.weight: 0 is not allowed; allowed: a positive number/,
+    ],
+    [
+      "no memory",
+      with_({ memslots: [] }),
+      /memslots: \[\] is not allowed; allowed: at least one memory slot/,
+    ],
+    ["text for a number", with_({ accesses: "many" }), /accesses: "many" is not allowed/],
+    ["no object at all", 7, /scenario: 7 is not allowed/],
+  ])("with %s is refused with field, value and what is allowed", (_, input, message) => {
+    expect(() => parseScenario(input)).toThrow(message);
+  });
+
+  it.each([
+    [
+      "only read-only memory",
+      { memslots: [{ gpa: 0, size: 4096, readonly: true }] },
+      /memslots: all are read-only/,
+    ],
+    [
+      "too little memory for the guest's tables",
+      { memslots: [{ gpa: 0, size: 4096 }] },
+      /memslots\[0\]: .*EFAULT/,
+    ],
+    [
+      "two eventfds for one write",
+      {
+        ioeventfds: [
+          { addr: 8, len: 4 as const },
+          { addr: 8, len: 0 as const },
+        ],
+      },
+      /ioeventfds\[1\]: .*EEXIST/,
+    ],
+    [
+      "accesses in the guest's tables",
+      { workload: [{ op: "load" as const, address: 0x1f_f000 }] },
+      /run into the guest's page tables/,
+    ],
+  ])("with %s cannot be run", (_, change, message) => {
+    expect(() => run({ ...valid, ...change })).toThrow(message);
+  });
+});
+
+describe("a run", () => {
+  const random = {
+    ...valid,
+    workload: [
+      { op: "load", address: 0, size: 8, footprint: 0x10_0000, pattern: "uniform" },
+      { op: "store", address: "0xfebf0800", size: 4, weight: 0.1 },
+    ],
+    accesses: 5000,
+  } as const;
+
+  it("gives the same counts for the same seed", () => {
+    expect(run({ ...random, seed: 7 })).toEqual(run({ ...random, seed: 7 }));
+  });
+
+  it("gives other counts for another seed when addresses are random", () => {
+    expect(run({ ...random, seed: 7 }).counts).not.toEqual(run({ ...random, seed: 8 }).counts);
+  });
+
+  it("draws instructions by their weights", () => {
+    const { exitEptMisconfig } = run(random).counts;
+    expect(exitEptMisconfig).toBeGreaterThan(5000 * 0.07);
+    expect(exitEptMisconfig).toBeLessThan(5000 * 0.11);
+  });
+
+  it("leaves the warm-up out of its counts and signals", () => {
+    const { counts, signals } = run({ ...valid, ioeventfds: [{ addr: 0xfebf_0800, len: 0 }], warmup: 50 });
+    expect([counts.exitEptMisconfig, counts.exitEptViolation, signals]).toEqual([100, 0, [100]]);
+  });
+});
