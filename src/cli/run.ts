@@ -1,0 +1,48 @@
+/** `exitlab run`: the counts of one scenario. */
+import { readFileSync } from "node:fs";
+import { InputError } from "../cost/input.js";
+import { textTable } from "../report/text-table.js";
+import { modelVersion, packageVersion } from "../study/provenance.js";
+import { type Run, run } from "../study/run.js";
+import { parseScenario } from "../study/scenario.js";
+
+export function runCommand(path: string, { json = false }: { json?: boolean }): void {
+  const result = run(parseScenario(readJson(path), path));
+  if (json) {
+    const version = { version: packageVersion(), model: modelVersion() };
+    process.stdout.write(`${JSON.stringify({ ...version, ...result }, null, 2)}\n`);
+  } else {
+    process.stdout.write(table(result));
+  }
+}
+
+/** Counts in all and per access, without the zeros; then the signals. */
+function table({ scenario, counts, signals }: Run): string {
+  const { cpu, kernel, seed, accesses, ioeventfds } = scenario;
+  const rows = Object.entries(counts).filter(([, count]) => count !== 0);
+  const lines = [
+    `SIMULATED, not hardware: exitlab ${packageVersion()}, model ${modelVersion()}, seed ${seed}`,
+    `${cpu}, ${kernel}, ${accesses} accesses`,
+    "",
+    textTable(
+      [
+        { header: "primitive", align: "left", text: ([name]) => name },
+        { header: "count", align: "right", text: ([, count]) => String(count) },
+        { header: "per access", align: "right", text: ([, count]) => (count / accesses).toFixed(4) },
+      ],
+      rows,
+    ),
+    ...signals.map(
+      (count, index) => `ioeventfds[${index}] at 0x${ioeventfds[index].addr.toString(16)}: ${count} signals`,
+    ),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new InputError(path, (error as Error).message, "a readable file with JSON");
+  }
+}

@@ -1,0 +1,35 @@
+/** `exitlab study`: the table on stdout, files where asked for, what is missing on stderr. */
+import { InputError, notAllowed } from "../cost/input.js";
+import type { ExitEvicts } from "../kvm/x86.js";
+import { exportStudy } from "../report/export.js";
+import { mailTable } from "../report/mail-table.js";
+import { studyPciTestdev } from "../study/pci-testdev.js";
+
+interface Options {
+  readonly cpu?: string;
+  readonly exitEvicts?: ExitEvicts;
+  readonly measurement?: string;
+  readonly accesses?: string;
+  readonly seed?: string;
+  readonly out?: string;
+}
+
+export async function studyCommand(_name: string, options: Options): Promise<void> {
+  const { accesses, seed, out, ...rest } = options;
+  const study = studyPciTestdev({
+    ...rest,
+    ...(accesses === undefined ? {} : { accesses: wholeNumber("--accesses", accesses) }),
+    ...(seed === undefined ? {} : { seed: wholeNumber("--seed", seed) }),
+  });
+  process.stdout.write(mailTable(study));
+  if (out === undefined) return;
+  const { files, notes } = await exportStudy(study, out);
+  process.stdout.write(`\nWritten: ${files.join(", ")}\n`);
+  for (const note of notes) process.stderr.write(`exitlab: not written: ${note}\n`);
+}
+
+/** The range is checked where the value is used. */
+function wholeNumber(option: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new InputError(option, notAllowed(text), "a whole number");
+  return Number(text);
+}
