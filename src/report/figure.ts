@@ -1,0 +1,137 @@
+/**
+ * A figure is plotly's JSON and nothing else: a notebook shows it, a browser draws it, a file keeps it.
+ *
+ * Sizes are fixed in pixels, because a provenance line that a viewer rewraps or clips is none.
+ */
+import type { Provenance } from "../study/result.js";
+import { wrapText } from "./text-table.js";
+import { FIGURE_WIDTH, FONT, GRID, INK } from "./theme.js";
+
+/** Plotly's layout, of which the width and the height (CSS pixels) and the title are always there. */
+export interface FigureLayout {
+  readonly width: number;
+  readonly height: number;
+  readonly title: { readonly text: string; readonly [key: string]: unknown };
+  readonly [key: string]: unknown;
+}
+
+/** Plotly JSON: hand it to `display`, to `Plotly.newPlot`, or write it to a file. */
+export interface Figure {
+  readonly data: readonly Readonly<Record<string, unknown>>[];
+  readonly layout: FigureLayout;
+}
+
+/** Text for a figure. Plotly reads a little HTML in every string; this keeps foreign text from being read so. */
+export function plotlyText(text: string): string {
+  // Not escapeHtml: plotly would show the entity of a quote as it stands.
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+/** The text that a reader sees for a string of a figure, such as its title. */
+export function plainText(text: string): string {
+  return text
+    .replaceAll(/<[^>]*>/g, " ")
+    .replaceAll("&lt;", "<")
+    .replaceAll("&gt;", ">")
+    .replaceAll("&amp;", "&");
+}
+
+/** What differs between the figures. Lengths are CSS pixels. */
+export interface FigureFrame {
+  readonly title: string;
+  readonly provenance: Provenance;
+  /** The machine that the figure speaks of. */
+  readonly machine: string;
+  /** Height of the plot area, without title, axes and provenance. */
+  readonly plotHeight: number;
+  /** Room for the labels left of the plot area. */
+  readonly left: number;
+  /** Room for what is written right of the plot area. */
+  readonly right: number;
+  /** Axes, and what else is the figure's own. */
+  readonly rest: Readonly<Record<string, unknown>>;
+}
+
+/** Title and legend above the plot area. */
+const TOP = 88;
+/** Where the legend starts. */
+const LEGEND = 38;
+const EDGE = 12;
+/** Tick labels and axis title under the plot area. */
+const AXIS = 66;
+const SMALL = 10.5;
+const SMALL_LINE = 15;
+/** Characters of the small font in one line of the whole figure. */
+const SMALL_COLUMNS = 132;
+
+/** A horizontal axis of cycles. */
+export function cyclesAxis(title: string): Readonly<Record<string, unknown>> {
+  return { title: { text: title, standoff: 8, font: FONT }, gridcolor: GRID, tickformat: "d" };
+}
+
+/** The layout that all figures share: title on top, legend under it, provenance along the bottom. */
+export function figureLayout(frame: FigureFrame): FigureLayout {
+  const lines = provenanceLines(frame.provenance, frame.machine);
+  const bottom = AXIS + SMALL_LINE * lines.length + EDGE;
+  const height = TOP + frame.plotHeight + bottom;
+  return {
+    width: FIGURE_WIDTH,
+    height,
+    title: {
+      text: frame.title,
+      font: { ...FONT, size: 15 },
+      pad: { l: EDGE, t: 14 },
+      x: 0,
+      xref: "container",
+      xanchor: "left",
+      y: 1,
+      yanchor: "top",
+    },
+    font: FONT,
+    margin: { l: frame.left, r: frame.right, t: TOP, b: bottom },
+    paper_bgcolor: "#ffffff",
+    plot_bgcolor: "#ffffff",
+    hoverlabel: { align: "left" },
+    legend: {
+      orientation: "h",
+      x: 0,
+      xref: "container",
+      xanchor: "left",
+      y: 1 - LEGEND / height,
+      yref: "container",
+      yanchor: "top",
+      traceorder: "normal",
+      itemsizing: "constant",
+      font: { ...FONT, size: 11 },
+    },
+    annotations: [provenanceNote(lines, frame.left)],
+    ...frame.rest,
+  };
+}
+
+function provenanceNote(lines: readonly string[], left: number): Readonly<Record<string, unknown>> {
+  return {
+    name: "provenance",
+    text: lines.map(plotlyText).join("<br>"),
+    showarrow: false,
+    align: "left",
+    xref: "paper",
+    x: 0,
+    xanchor: "left",
+    xshift: EDGE - left,
+    yref: "paper",
+    y: 0,
+    yanchor: "top",
+    yshift: -AXIS,
+    font: { ...FONT, size: SMALL, color: INK },
+  };
+}
+
+/** What stands under every figure, wrapped for it. */
+export function provenanceLines(provenance: Provenance, machine: string): string[] {
+  const { version, model, seed, calibration } = provenance;
+  return wrapText(
+    `SIMULATED - exitlab ${version}, model ${model}, seed ${seed}, fitted to ${calibration}. Machine: ${machine}`,
+    SMALL_COLUMNS,
+  ).split("\n");
+}

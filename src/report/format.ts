@@ -1,0 +1,40 @@
+/** How cycles, ranges and per cents are written in tables and figures: ASCII, and never "-0". */
+
+/** The two ends of a range. */
+export interface Ends {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Whole cycles, such as "3609". */
+export function cycles(value: number): string {
+  return (Math.round(value) + 0).toFixed(0);
+}
+
+/** Cycles of a single primitive: one decimal below a hundred, where it matters. */
+export function smallCycles(value: number): string {
+  return Math.abs(value) < 99.95 ? (Math.round(value * 10) / 10 + 0).toFixed(1) : cycles(value);
+}
+
+/** A range such as "1741..1783", its ends as `format` writes them. */
+export function range({ low, high }: Ends, format: (value: number) => string): string {
+  return `${format(low)}..${format(high)}`;
+}
+
+/** The same number with its sign, such as "+35"; zero is "+0". */
+export function signed(text: string): string {
+  return text.startsWith("-") ? text : `+${text}`;
+}
+
+/** A fraction as a signed per cent, such as "+0.14%". */
+export function percent(fraction: number): string {
+  return `${signed(((Math.round(fraction * 1e4) + 0) / 100).toFixed(2))}%`;
+}
+
+/** The lowest low and the highest high. */
+export function hull(ranges: readonly Ends[]): Ends {
+  return {
+    low: Math.min(...ranges.map(({ low }) => low)),
+    high: Math.max(...ranges.map(({ high }) => high)),
+  };
+}

@@ -1,0 +1,14 @@
+/** Rows to danfo frames, figures, mail tables, files and notebook outputs. */
+export { plotBreakdown, tableBreakdown } from "./breakdown.js";
+export { findChromium, NoChromiumError } from "./chromium.js";
+export { costTable, tableCosts } from "./costs.js";
+export { toCsv } from "./csv.js";
+export { display, displayTable, displayText, figureBundle, type MimeBundle } from "./display.js";
+export { type ExportResult, exportStudy } from "./export.js";
+export { plotFastMmio, tableFastMmio } from "./fast-mmio.js";
+export type { Figure, FigureLayout } from "./figure.js";
+export { frameHtml, toFrame } from "./frame.js";
+export { mailTable } from "./mail-table.js";
+export type { FlatRecord, Records } from "./records.js";
+export { type Renderer, withRenderer } from "./render.js";
+export { MAIL_WIDTH, mailText, type TextColumn, textTable, textTables, wrapText } from "./text-table.js";

@@ -1,0 +1,153 @@
+/**
+ * The study as the text of a mail. Tables are quoted one by one, so each says for itself that it is simulated, in which unit,
+ * and what its columns are.
+ */
+import { CATEGORIES } from "../cost/primitive-costs.js";
+import type {
+  CalibratedRow,
+  FastMmioPrediction,
+  KernelComparison,
+  PciTestdevStudy,
+} from "../study/result.js";
+import { byCpu } from "./fast-mmio.js";
+import { cycles, type Ends, hull, percent, range, signed } from "./format.js";
+import { MAIL_WIDTH, mailText, type TextColumn, textTables, wrapText } from "./text-table.js";
+
+/**
+ * The whole study in ASCII, at most 75 columns: provenance, fit, breakdown, prediction, what is assumed, how to repeat it.
+ * Cycles are TSC cycles per access.
+ *
+ * @throws Error when a name or the command has other characters or does not fit a line, see `mailText`.
+ */
+export function mailTable(study: PciTestdevStudy): string {
+  const parts = [
+    headOf(study),
+    ...fitTables("SIMULATED against measured [TSC cycles per access]", study.rows),
+    wrapText(
+      "residual = (simulated - measured) / measured. The costs were fitted to these rows: a small residual is no proof.",
+    ),
+    ...breakdownTables(study),
+    wrapText(
+      "Where the rows know only a sum (below), its division between columns is that of the assumed ranges.",
+    ),
+    ...comparisonTables(study),
+    ...predictionTables(study),
+    ...notesOf(study),
+    ...fitTables("SIMULATED against measured, vmexit of 2012 [TSC cycles per access]", study.vmexit2012),
+    "Another machine, fitted apart.",
+    `To repeat:\n  ${wrapText(study.provenance.command, COMMAND_WIDTH).replaceAll("\n", " \\\n    ")}`,
+  ];
+  return mailText(`${parts.join("\n\n")}\n`);
+}
+
+/** Leaves room for the indentation and the backslash of a command that takes more than one line. */
+const COMMAND_WIDTH = MAIL_WIDTH - 6;
+
+function headOf({ provenance }: PciTestdevStudy): string {
+  const { version, model, seed, calibration, machine, shownAs } = provenance;
+  return [
+    "SIMULATED, not hardware",
+    wrapText(`exitlab ${version}, model ${model}, seed ${seed}`),
+    wrapText(`Costs fitted to: ${calibration}`),
+    wrapText(`Machine: ${machine}; rows and breakdown are shown as if: ${shownAs}`),
+  ].join("\n");
+}
+
+function headed<Row>(heading: string, columns: readonly TextColumn<Row>[], rows: readonly Row[]): string[] {
+  return textTables(columns, rows).map((table) => `${heading}\n\n${table}`);
+}
+
+const rowName: TextColumn<CalibratedRow> = { header: "row", align: "left", text: ({ name }) => name };
+
+function fitTables(heading: string, rows: readonly CalibratedRow[]): string[] {
+  return headed(
+    heading,
+    [
+      rowName,
+      { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
+      { header: "simulated", align: "right", text: ({ simulated }) => cycles(simulated) },
+      { header: "residual", align: "right", text: ({ residual }) => percent(residual) },
+    ],
+    rows,
+  );
+}
+
+function breakdownTables({ rows }: PciTestdevStudy): string[] {
+  return headed(
+    "SIMULATED, where the cycles go [TSC cycles per access]",
+    [
+      rowName,
+      ...CATEGORIES.map((category) => ({
+        header: category,
+        align: "right" as const,
+        text: ({ breakdown }: CalibratedRow) => cycles(breakdown[category]),
+      })),
+      { header: "total", align: "right", text: ({ simulated }) => cycles(simulated) },
+    ],
+    rows,
+  );
+}
+
+function comparisonTables({ comparison }: PciTestdevStudy): string[] {
+  return headed<KernelComparison>(
+    "SIMULATED, before and after the fast MMIO bus [TSC cycles per access]",
+    [
+      { header: "row", align: "left", text: ({ name }) => name },
+      { header: "before", align: "right", text: ({ before }) => cycles(before) },
+      { header: "after", align: "right", text: ({ after }) => cycles(after.value) },
+      { header: "lowest..highest", align: "right", text: ({ after }) => range(after, cycles) },
+    ],
+    comparison,
+  );
+}
+
+interface CpuCases {
+  readonly cpu: string;
+  readonly cases: readonly FastMmioPrediction[];
+}
+
+const signedCycles = (value: number) => signed(cycles(value));
+const references = (value: number) => String(Math.round(value * 10) / 10);
+
+/** From the lowest to the highest over a CPU's eviction cases, ranges of the costs included. */
+function over(
+  header: string,
+  endsOf: (prediction: FastMmioPrediction) => Ends,
+  format: (value: number) => string,
+): TextColumn<CpuCases> {
+  return { header, align: "right", text: ({ cases }) => range(hull(cases.map(endsOf)), format) };
+}
+
+function predictionTables(study: PciTestdevStudy): string[] {
+  return headed(
+    "SIMULATED, fast MMIO against port I/O, lowest..highest [TSC cycles/access]",
+    [
+      { header: "if the CPU is", align: "left", text: ({ cpu }) => cpu },
+      over("port I/O", ({ portIo }) => portIo, cycles),
+      over("fast MMIO", ({ fastMmio }) => fastMmio, cycles),
+      over("difference", ({ difference }) => difference, signedCycles),
+      over("of it walk", ({ walk }) => walk, cycles),
+      over("refs", (prediction) => ({ low: prediction.references, high: prediction.references }), references),
+    ],
+    [...byCpu(study)].map(([cpu, cases]) => ({ cpu, cases })),
+  );
+}
+
+/** What the numbers rest on, and what they cannot tell. */
+function notesOf({ rows, costs, rank, inseparable, predictions }: PciTestdevStudy): string[] {
+  const cases = [...new Set(predictions.map(({ exitEvicts }) => exitEvicts))];
+  const assumed = costs.filter(({ tag }) => tag === "assumed").length;
+  const identified = costs.filter((cost) => cost.identified).map(({ name }) => name);
+  const sums = inseparable.map((group) => group.join(" + ")).join("; ");
+  return [
+    "difference = fast MMIO - port I/O, positive where fast MMIO is slower. walk: the page walk's part of fast MMIO. " +
+      "refs: paging-structure references per kick, guest and EPT.",
+    `Assumed: the CPU, one line each; what an exit evicts of the guest's cached paging structures (the ranges span ` +
+      `${cases.join(", ")}, and every CPU where none is named); the range that ${assumed} of the ${costs.length} costs start from. All exits are charged ` +
+      "one round trip, and the references of a walk one after the other: a difference between the exits, or an " +
+      "overlap, is in no range.",
+    `The ${rows.length} rows fix ${rank} sums of the ${costs.length} costs, and alone only ` +
+      `${identified.join(", ") || "none of them"}.` +
+      (sums === "" ? "" : ` They know only the sum of each of these groups: ${sums}.`),
+  ].map((note) => wrapText(note));
+}

@@ -1,0 +1,36 @@
+/**
+ * A figure as one HTML file that needs nothing else: it embeds plotly.js, opens from a disk without a network, and carries the
+ * same numbers as text for those without scripts.
+ */
+import type { Figure } from "./figure.js";
+import { plainText } from "./figure.js";
+import { escapeHtml, scriptJson } from "./html.js";
+import { PLOTLY_CONFIG } from "./plotly.js";
+
+/** The page. `plotly` is the source of plotly.js, `numbers` the figure's numbers as HTML. */
+export function figurePage(figure: Figure, plotly: string, numbers: string): string {
+  const { width, height, title } = figure.layout;
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<link rel="icon" href="data:,">
+<title>${escapeHtml(plainText(title.text))}</title>
+<style>
+body { font: 13px "DejaVu Sans", Verdana, Arial, sans-serif; margin: 16px }
+#figure { width: ${width}px; min-height: ${height}px }
+td, th { padding: 2px 8px }
+</style>
+<div id="figure"><p>${escapeHtml(plainText(title.text))}: this figure is drawn by a script. Its numbers are below.</p></div>
+<details><summary>The numbers</summary>
+${numbers}
+</details>
+<script>${plotly.replaceAll("</script", "<\\/script")}</script>
+<script>
+const figure = ${scriptJson(figure)};
+const place = document.getElementById("figure");
+place.textContent = "";
+Plotly.newPlot(place, figure.data, figure.layout, ${scriptJson(PLOTLY_CONFIG)});
+</script>
+</html>
+`;
+}

@@ -1,0 +1,114 @@
+/**
+ * Figures to static pictures. plotly.js needs a browser's text metrics, so a headless Chromium without network draws them; one
+ * browser serves all the figures of a run, because starting it costs more than any picture.
+ */
+import type { Browser, Page } from "playwright-core";
+import { findChromium, NoChromiumError } from "./chromium.js";
+import type { Figure } from "./figure.js";
+import { plotlyPath } from "./plotly.js";
+
+/** Draws figures until its `withRenderer` ends. */
+export interface Renderer {
+  /** The figure as SVG text, the same bytes for the same figure. */
+  svg(figure: Figure): Promise<string>;
+  /** The figure as PNG, two pixels per CSS pixel. */
+  png(figure: Figure): Promise<Uint8Array>;
+}
+
+const ARGUMENTS = [
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** A renderer with its browser, for whoever decides when that ends. */
+export interface OpenRenderer extends Renderer {
+  close(): Promise<void>;
+}
+
+/**
+ * Starts the browser, lets `use` draw with it, and closes it however that ends.
+ *
+ * @throws NoChromiumError when there is no Chromium; callers go on without pictures.
+ */
+export async function withRenderer<Result>(use: (renderer: Renderer) => Promise<Result>): Promise<Result> {
+  const renderer = await openRenderer();
+  try {
+    return await use(renderer);
+  } finally {
+    await renderer.close();
+  }
+}
+
+/**
+ * Starts the browser; the caller closes it.
+ *
+ * @throws NoChromiumError when there is no Chromium.
+ */
+export async function openRenderer(): Promise<OpenRenderer> {
+  const executablePath = findChromium();
+  if (executablePath === null) throw new NoChromiumError();
+  // Loaded here: it takes half a second, which importing the package should not cost.
+  const { chromium } = await import("playwright-core");
+  const browser = await chromium.launch({
+    executablePath,
+    args: ARGUMENTS,
+    // Chromium refuses its sandbox to root.
+    chromiumSandbox: process.getuid?.() !== 0,
+    // An interrupt stops a cell; playwright would stop the kernel.
+    handleSIGINT: false,
+  });
+  try {
+    return { ...rendererOn(await plotlyPage(browser)), close: () => browser.close() };
+  } catch (error) {
+    await browser.close();
+    throw error;
+  }
+}
+
+async function plotlyPage(browser: Browser): Promise<Page> {
+  const context = await browser.newContext({ offline: true });
+  const page = await context.newPage();
+  await page.addScriptTag({ path: plotlyPath() });
+  return page;
+}
+
+function rendererOn(page: Page): Renderer {
+  return {
+    async svg(figure) {
+      const url = await toImage(page, figure, "svg");
+      return stableSvg(decodeURIComponent(url.slice(url.indexOf(",") + 1)));
+    },
+    async png(figure) {
+      const url = await toImage(page, figure, "png");
+      return Buffer.from(url.slice(url.indexOf(",") + 1), "base64");
+    },
+  };
+}
+
+/** A data URL of the picture. */
+function toImage(page: Page, { data, layout }: Figure, format: "svg" | "png"): Promise<string> {
+  const { width, height } = layout;
+  // Without a uid of its own, plotly draws one at random for every trace and writes it into the picture.
+  const named = data.map((trace, index) => ({ uid: `trace${index}`, ...trace }));
+  const figure = JSON.stringify({ data: named, layout });
+  const options = JSON.stringify({ format, width, height, scale: format === "png" ? 2 : 1 });
+  // Text, because the function would run in the browser, whose names the package's types do not know.
+  return page.evaluate(`Plotly.toImage(${figure}, ${options})`);
+}
+
+/**
+ * The same picture in the same bytes. Plotly gives every picture a random id (a prefix, six hex digits, and what they name),
+ * and a page's first picture has some attributes in another order than the next.
+ */
+function stableSvg(svg: string): string {
+  const drawn = /id="defs-([0-9a-f]{6})"/.exec(svg);
+  const named = drawn === null ? svg : svg.replace(new RegExp(`(?<=[a-z]-?)${drawn[1]}`, "g"), "exitlab");
+  return named.replace(/<(\w+)((?: [\w:-]+="[^"]*")+)/g, (_, tag: string, attributes: string) => {
+    const sorted = attributes.match(/[\w:-]+="[^"]*"/g)?.sort() ?? [];
+    return `<${[tag, ...sorted].join(" ")}`;
+  });
+}
