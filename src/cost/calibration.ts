@@ -9,7 +9,7 @@
  *   within its tolerance (two linear programs).
  */
 import { fcnnlsVector } from "ml-fcnnls";
-import { Matrix, SingularValueDecomposition } from "ml-matrix";
+import { Matrix, pseudoInverse, SingularValueDecomposition } from "ml-matrix";
 import { inRange, type Model, solve } from "yalps";
 import { CATEGORIES, type Category, type PrimitiveCost } from "./primitive-costs.js";
 
@@ -95,6 +95,13 @@ export class Calibration {
     return new SingularValueDecomposition(new Matrix(this.matrix.map((row) => [...row])), {
       autoTranspose: true,
     }).rank;
+  }
+
+  /** Indexes of the costs that the rows fix alone: no change of the other costs makes up for a change of these. */
+  get identified(): number[] {
+    const matrix = new Matrix(this.matrix.map((row) => [...row]));
+    const projection = pseudoInverse(matrix).mmul(matrix);
+    return this.used.filter((index) => Math.abs(projection.get(index, index) - 1) < 1e-9);
   }
 
   /** Groups of costs that occur in a fixed proportion in every row: the rows know only their sum. */

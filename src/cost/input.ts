@@ -27,19 +27,24 @@ export function notAllowed(value: unknown): string {
   return value === undefined ? "is missing" : `${JSON.stringify(value)} is not allowed`;
 }
 
-/** A number with its bounds in the error message; also takes "0x..." where `hexadecimal` is true. */
-export function integer(low: number, high: number, what: string, hexadecimal = false) {
-  const allowed = `${what}, a whole number from ${low} to ${high}${hexadecimal ? ' (or "0x..." as text)' : ""}`;
-  const number = z
-    .number({ error: allowed })
-    .int({ error: allowed })
-    .min(low, { error: allowed })
-    .max(high, { error: allowed });
-  if (!hexadecimal) return number;
-  return z.preprocess(
-    (value) => (typeof value === "string" && /^0x[0-9a-f]+$/i.test(value) ? Number(value) : value),
-    number,
-  );
+/** A whole number from `low` to `high`; `what` says what it is. */
+export function integer(low: number, high: number, what: string) {
+  return bounded(low, high, `${what}, a whole number from ${low} to ${high}`);
+}
+
+function bounded(low: number, high: number, error: string) {
+  return z.number({ error }).int({ error }).min(low, { error }).max(high, { error });
+}
+
+/** A whole number from `low` to `high`, and multiple of `unit`, that may also be written as "0x..." text. */
+export function address(low: number, high: number, what: string, unit = 1) {
+  const kind = unit === 1 ? "a whole number" : `a multiple of ${unit}`;
+  const error = `${what}, ${kind} from ${low} to ${high}, or "0x..." as text`;
+  const hexadecimal = z.string().regex(/^0x[0-9a-f]+$/i);
+  return z
+    .union([z.number(), hexadecimal], { error })
+    .transform(Number)
+    .pipe(bounded(low, high, error).multipleOf(unit, { error }));
 }
 
 export function oneOf<const T extends readonly string[]>(values: T) {

@@ -48,12 +48,16 @@ export abstract class X86 extends Mmu {
   readonly instruction = new Instruction();
   /** Why the vCPU is in userspace, and for which address or port. */
   readonly run = { exitReason: 0, addr: 0 };
-  exitEvicts: ExitEvicts = "nothing";
+  private evictionDepth = 0;
   private retired = false;
   private readonly deviceModels: DeviceModel[] = [];
 
   /** Handles the exit in the VMCS: 1 = resume the guest, 0 = exit to userspace. */
   abstract handleExit(): number;
+
+  set exitEvicts(evicts: ExitEvicts) {
+    this.evictionDepth = EXIT_EVICTS.indexOf(evicts);
+  }
 
   /** A device model in userspace: an exit to userspace within its range also runs the model. */
   addDeviceModel(model: DeviceModel): void {
@@ -165,9 +169,8 @@ export abstract class X86 extends Mmu {
   }
 
   private disturb(): void {
-    const depth = EXIT_EVICTS.indexOf(this.exitEvicts);
-    if (depth >= 1) this.cpu.hierarchy.evictL1();
-    if (depth >= 2) this.cpu.hierarchy.evictL2();
-    if (depth >= 3) this.cpu.invalidateAll();
+    if (this.evictionDepth >= 1) this.cpu.hierarchy.evictL1();
+    if (this.evictionDepth >= 2) this.cpu.hierarchy.evictL2();
+    if (this.evictionDepth >= 3) this.cpu.invalidateAll();
   }
 }

@@ -112,7 +112,8 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
       model: modelVersion(),
       seed,
       calibration: measurement.source,
-      machine: `${measurement.machine}; shown as ${loadCpu(cpu).model}, exits evict ${exitEvicts}`,
+      machine: measurement.machine,
+      shownAs: `${loadCpu(cpu).model}, exits evict ${exitEvicts}`,
       command: command({ cpu, exitEvicts, accesses, seed }, options.measurement),
     },
     rows: calibratedRows(calibration),
@@ -223,11 +224,12 @@ function calibratedRows(calibration: Calibration): CalibratedRow[] {
 }
 
 function costEstimates(calibration: Calibration): CostEstimate[] {
+  const identified = new Set(calibration.identified);
   return calibration.used.map((index) => {
     const { name, category, low, high, tag, source } = calibration.costs[index];
     const prior: Interval = { low, value: (low + high) / 2, high };
     const fitted: Interval = { ...calibration.costBounds(index), value: calibration.values[index] };
-    return { name, category, prior, fitted, tag, source };
+    return { name, category, prior, fitted, identified: identified.has(index), tag, source };
   });
 }
 

@@ -26,6 +26,8 @@ export interface Provenance {
   readonly calibration: string;
   /** What is known of the measured machine. */
   readonly machine: string;
+  /** The processor, and what exits evict there, that rows and costs are shown for. */
+  readonly shownAs: string;
   /** The command that makes the same bytes again. */
   readonly command: string;
 }
@@ -49,6 +51,8 @@ export interface CostEstimate {
   readonly prior: Interval;
   /** What the rows leave of it. */
   readonly fitted: Interval;
+  /** Whether the rows fix it, whatever the priors say. */
+  readonly identified: boolean;
   readonly tag: Tag;
   readonly source: string;
 }

@@ -3,7 +3,7 @@
  */
 import * as z from "zod";
 import { cpuNames } from "../cost/cpu-profile.js";
-import { InputError, integer, notAllowed, oneOf, parseInput } from "../cost/input.js";
+import { address, InputError, integer, notAllowed, oneOf, parseInput } from "../cost/input.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
 import { OPERATIONS, PATTERNS } from "../workload/workload.js";
@@ -12,40 +12,32 @@ import { PAGE } from "../x86/mmu.js";
 /** 48-bit addresses; the identity-mapped guest uses their lower, user half. */
 const LAST_ADDRESS = 2 ** 47 - 1;
 
-const pages = (low: number, what: string) =>
-  integer(low, LAST_ADDRESS, `${what} in bytes, a multiple of ${PAGE}`, true).refine(
-    (value) => value % PAGE === 0,
-    {
-      error: `${what} in bytes, a multiple of ${PAGE}`,
-    },
-  );
-
 const memslot = z.strictObject({
-  gpa: pages(0, "guest-physical address"),
-  size: pages(PAGE, "size"),
+  gpa: address(0, LAST_ADDRESS, "guest-physical address in bytes", PAGE),
+  size: address(PAGE, LAST_ADDRESS, "size in bytes", PAGE),
   readonly: z.boolean({ error: "true or false" }).default(false),
   backing: oneOf(["4K", "2M"]).default("4K"),
 });
 
 const ioeventfd = z.strictObject({
-  addr: integer(0, LAST_ADDRESS, "guest-physical address or port", true),
+  addr: address(0, LAST_ADDRESS, "guest-physical address or port"),
   len: z.literal([0, 1, 2, 4, 8], { error: "0 (any length, from v4.2 on), 1, 2, 4 or 8 bytes" }),
-  datamatch: integer(0, Number.MAX_SAFE_INTEGER, "value", true).optional(),
+  datamatch: address(0, Number.MAX_SAFE_INTEGER, "value").optional(),
   pio: z.boolean({ error: "true or false" }).default(false),
 });
 
 const portRange = z.strictObject({
-  port: integer(0, 0xffff, "port", true),
+  port: address(0, 0xffff, "port"),
   len: integer(1, 256, "number of ports"),
 });
 
 const access = z.strictObject({
   op: oneOf(OPERATIONS),
-  address: integer(0, LAST_ADDRESS, "address in bytes or port", true).default(0),
+  address: address(0, LAST_ADDRESS, "address in bytes or port").default(0),
   size: z.literal([1, 2, 4, 8], { error: "1, 2, 4 or 8 bytes" }).default(1),
-  value: integer(0, Number.MAX_SAFE_INTEGER, "value", true).default(0),
-  footprint: integer(1, LAST_ADDRESS, "bytes", true).optional(),
-  stride: integer(1, LAST_ADDRESS, "bytes", true).optional(),
+  value: address(0, Number.MAX_SAFE_INTEGER, "value").default(0),
+  footprint: address(1, LAST_ADDRESS, "footprint in bytes").optional(),
+  stride: address(1, LAST_ADDRESS, "stride in bytes").optional(),
   pattern: oneOf(PATTERNS).default("sequential"),
   weight: z.number({ error: "a positive number" }).positive({ error: "a positive number" }).default(1),
 });
@@ -67,11 +59,13 @@ const scenario = z.strictObject({
   seed: integer(0, 0xffff_ffff, "seed").default(1),
 });
 
+type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
+
 /** A scenario as a person writes it: fields with a default may be left out, addresses may be "0x..." text. */
-export type ScenarioInput = z.input<typeof scenario>;
+export type ScenarioInput = Immutable<z.input<typeof scenario>>;
 
 /** A complete scenario. */
-export type Scenario = z.output<typeof scenario>;
+export type Scenario = Immutable<z.output<typeof scenario>>;
 
 /** Checks a scenario and fills in its defaults. @throws InputError that names the field, the value and what is allowed */
 export function parseScenario(input: unknown, what = "scenario"): Scenario {
@@ -107,5 +101,5 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
 }
 
 function range(first: number, size: number): string {
-  return `0x${first.toString(16)} to 0x${(first + size - 1).toString(16)},`.slice(0, -1);
+  return `0x${first.toString(16)} to 0x${(first + size - 1).toString(16)}`;
 }

@@ -14,7 +14,11 @@ const MMIO = 0xfebf_0800;
 const STORE = { op: "store", address: MMIO, size: 4, value: 7 } as const;
 
 /** Counts of `accesses` instructions from the very first, without zeros. */
-function counted(scenario: Partial<ScenarioInput>, accesses: number, warmup = 0) {
+function counted(
+  scenario: Partial<ScenarioInput>,
+  accesses: number,
+  warmup = 0,
+): Readonly<Record<string, unknown>> {
   const { counts, signals } = run({
     cpu: "sandy-bridge-ep",
     kernel: "v4.2",
@@ -204,7 +208,7 @@ describe("memory of the guest", () => {
   });
 
   it("is referenced once per access, whatever the translation took", () => {
-    const counts = counted({ workload: [{ ...loads, pattern: "uniform" }] }, 5000) as Record<string, unknown>;
+    const counts = counted({ workload: [{ ...loads, pattern: "uniform" }] }, 5000);
     const references = ["L1", "L2", "L3", "Dram"].map((level) => counts[`dataRef${level}`] as number);
     expect(references.reduce((a, b) => a + b)).toBe(5000);
   });

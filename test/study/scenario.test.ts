@@ -48,7 +48,7 @@ describe("a scenario", () => {
     [
       "a negative size",
       slot({ size: -4096 }),
-      /memslots\[0\]\.size: -4096 is not allowed; allowed: size in bytes, a multiple of 4096/,
+      /memslots\[0\]\.size: -4096 is not allowed; allowed: size in bytes, a multiple of 4096 from 4096 to/,
     ],
     ["an unaligned slot", slot({ gpa: 100 }), /memslots\[0\]\.gpa: 100 is not allowed; .*multiple of 4096/],
     [
