@@ -1,0 +1,51 @@
+/**
+ * The compiled package, dist/, and the stamp that says which sources it was compiled from.
+ */
+import { readFileSync, rmSync, statSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { fail, inProject, runNode, say, writeWhole } from "./project.mjs";
+
+const stamp = inProject("dist/build.json");
+const provenance = inProject("dist/study/provenance.js");
+
+/** Compiles when the sources are not those of the last build. */
+export async function ensureBuild() {
+  if (await isCurrent()) return;
+  say("compiling ...");
+  await build();
+}
+
+/** Whether dist/ was compiled from the sources as they are now. One that is missing or broken cannot tell. */
+async function isCurrent() {
+  try {
+    const { source } = JSON.parse(readFileSync(stamp, "utf8"));
+    return source === (await provenanceOfBuild()).buildStamp().source;
+  } catch {
+    return false;
+  }
+}
+
+/** Compiles src/ into a clean dist/. The stamp comes last: a dist/ without one is not complete. */
+export async function build() {
+  rmSync(inProject("dist"), { recursive: true, force: true });
+  // Not node_modules/.bin/tsc, which may be the older compiler that tslab brings along.
+  const status = await runNode(
+    inProject("node_modules/typescript/bin/tsc"),
+    "-p",
+    inProject("tsconfig.json"),
+  );
+  if (status !== 0) fail("the sources do not compile");
+  writeWhole(stamp, `${JSON.stringify((await provenanceOfBuild()).buildStamp())}\n`);
+}
+
+/**
+ * The compiled package's own view of the sources: at run time it compares the same digest with the stamp.
+ *
+ * @returns {Promise<typeof import("../study/provenance.js")>}
+ */
+function provenanceOfBuild() {
+  const url = pathToFileURL(provenance);
+  // A rebuild replaces the file, and node keeps modules by address.
+  url.search = String(statSync(provenance).mtimeMs);
+  return import(url.href);
+}

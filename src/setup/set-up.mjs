@@ -1,0 +1,17 @@
+/** All that stands between a fresh clone and a running program. A second time it only looks. */
+import { ensureBuild } from "./compile.mjs";
+import { installDependencies } from "./dependencies.mjs";
+import { exclusively } from "./lock.mjs";
+import { provision } from "./provision.mjs";
+
+/**
+ * @param {{ retry?: boolean }} [options] retry: try again to install what could not be installed the last time.
+ * @returns the Jupyter to use, or null.
+ */
+export function setUp({ retry = false } = {}) {
+  return exclusively(async () => {
+    await installDependencies();
+    await ensureBuild();
+    return provision({ retry });
+  });
+}

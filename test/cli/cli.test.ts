@@ -1,0 +1,153 @@
+/** The built command line, as a user runs it. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
+const ROWS = join(import.meta.dirname, "../../data/measurements/pci-testdev-2013.csv");
+
+function exitlab(args: readonly string[], env: Record<string, string> = {}) {
+  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { ...process.env, ...env } });
+}
+
+function file(name: string, content: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), name);
+  writeFileSync(path, content);
+  return path;
+}
+
+const scenario = {
+  cpu: "sandy-bridge-ep",
+  kernel: "v4.2",
+  memslots: [{ gpa: 0, size: "0x400000" }],
+  ioeventfds: [{ addr: "0xfebf0800", len: 0 }],
+  workload: [{ op: "store", address: "0xfebf0800" }],
+  accesses: 1000,
+};
+
+describe("exitlab study", () => {
+  it("prints a mail: ASCII, at most 75 columns, headed as simulated, with model, calibration and seed", () => {
+    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--seed", "3"]);
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(stdout).toMatch(
+      /^SIMULATED, not hardware\nexitlab \d+\.\d+\.\d+, model [0-9a-f]{8}, seed 3\nCosts fitted to: QEMU/,
+    );
+    for (const line of stdout.split("\n")) expect(line).toMatch(/^[\x20-\x7e]{0,75}$/);
+  });
+
+  it("prints the same bytes for the same seed", () => {
+    const args = ["study", "pci-testdev", "--accesses", "200", "--seed", "5"];
+    expect(exitlab(args).stdout).toBe(exitlab(args).stdout);
+  });
+
+  it("writes everything but pictures without a browser, says what is missing in a line, and succeeds", () => {
+    const out = join(mkdtempSync(join(tmpdir(), "exitlab-")), "out");
+    const nowhere = { PATH: "", EXITLAB_CHROMIUM: "" };
+    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--out", out], nowhere);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^exitlab: not written: breakdown\.svg, .*Chromium.*\n$/);
+    expect(readdirSync(out).sort()).toEqual([
+      "breakdown.html",
+      "costs.csv",
+      "fast-mmio.csv",
+      "fast-mmio.html",
+      "rows.csv",
+      "study.json",
+      "table.txt",
+    ]);
+    expect(stdout).toContain(readFileSync(join(out, "table.txt"), "utf8"));
+  });
+
+  it("fits rows of one's own", () => {
+    const mine = readFileSync(ROWS, "utf8").replace("8796", "9100");
+    const { stdout, status } = exitlab(["study", "pci-testdev", "--measurement", file("mine.csv", mine)]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/mmio-no-eventfd +9100 +9100/);
+  });
+
+  it.each([
+    [
+      "a missing column",
+      readFileSync(ROWS, "utf8").replace("cycles,", "ticks,"),
+      "column cycles: is missing; allowed: row, cycles",
+    ],
+    [
+      "rows that no costs can meet",
+      readFileSync(ROWS, "utf8").replace("8796", "1000"),
+      "no costs within their prior ranges meet",
+    ],
+  ])("refuses %s", (_, csv, message) => {
+    const { stdout, stderr, status } = exitlab([
+      "study",
+      "pci-testdev",
+      "--measurement",
+      file("mine.csv", csv),
+    ]);
+    expect([stdout, status]).toEqual(["", 1]);
+    expect(stderr).toContain(message);
+  });
+
+  it.each([
+    [["--cpu", "486"], "Allowed choices are ivy-bridge-i7-3770k"],
+    [["--accesses", "-1"], '--accesses: "-1" is not allowed; allowed: a whole number'],
+    [["--accesses", "0"], "accesses: 0 is not allowed"],
+    [
+      ["--seed", "4294967296"],
+      "seed: 4294967296 is not allowed; allowed: seed, a whole number from 0 to 4294967295",
+    ],
+  ])("refuses %s", (args, message) => {
+    const { stderr, status } = exitlab(["study", "pci-testdev", ...args]);
+    expect(status).toBe(1);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe("exitlab run", () => {
+  it("prints the counts of a scenario, as text and as JSON", () => {
+    const path = file("scenario.json", JSON.stringify(scenario));
+    const text = exitlab(["run", path]);
+    expect([text.status, text.stderr]).toEqual([0, ""]);
+    expect(text.stdout).toMatch(/^SIMULATED, not hardware/);
+    expect(text.stdout).toMatch(/\nexitEptMisconfig +1000 +1\.0000\n/);
+    expect(text.stdout).toMatch(/ioeventfds\[0\] at 0xfebf0800: 1000 signals\n$/);
+    const json = JSON.parse(exitlab(["run", path, "--json"]).stdout);
+    expect(json).toMatchObject({ counts: { eventfdSignal: 1000 }, signals: [1000] });
+  });
+
+  it.each([
+    [
+      "an unknown field",
+      JSON.stringify({ ...scenario, colour: 1 }),
+      /scenario\.json: colour: is an unknown field; allowed: cpu, kernel/,
+    ],
+    [
+      "a negative size",
+      JSON.stringify({ ...scenario, memslots: [{ gpa: 0, size: -4096 }] }),
+      /memslots\[0\]\.size: -4096 is not allowed; allowed: /,
+    ],
+    [
+      "overlapping slots",
+      JSON.stringify({ ...scenario, memslots: [...scenario.memslots, ...scenario.memslots] }),
+      /memslots\[1\]: 0x0 to 0x3fffff overlaps/,
+    ],
+    [
+      "an ioeventfd of length 3",
+      JSON.stringify({ ...scenario, ioeventfds: [{ addr: 0, len: 3 }] }),
+      /ioeventfds\[0\]\.len: 3 is not allowed; allowed: 0/,
+    ],
+    ["text that is no JSON", "{", /scenario\.json: .*JSON/],
+  ])("refuses %s with field, value and what is allowed", (_, content, message) => {
+    const { stdout, stderr, status } = exitlab(["run", file("scenario.json", content)]);
+    expect([stdout, status]).toEqual(["", 1]);
+    expect(stderr).toMatch(message);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+  });
+
+  it("refuses a file that is not there", () => {
+    const { stderr, status } = exitlab(["run", "/nowhere/scenario.json"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("/nowhere/scenario.json: ENOENT");
+  });
+});

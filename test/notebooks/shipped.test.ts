@@ -1,0 +1,44 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describeFailures, runNotebook } from "../../src/setup/notebook.mjs";
+import { jupyter } from "./jupyter.js";
+
+const notebooks = path.resolve(import.meta.dirname, "../../notebooks");
+const shipped = readdirSync(notebooks).filter((name) => name.endsWith(".ipynb"));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(path.join(os.tmpdir(), "exitlab-shipped-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+it("there are notebooks", () => {
+  expect(shipped).not.toEqual([]);
+});
+
+describe.skipIf(!jupyter)("the notebook", { timeout: 900_000 }, () => {
+  it.each(shipped)("%s runs without a failure and shows what is stored in it", async (name) => {
+    const [stored, executed] = [path.join(notebooks, name), path.join(folder, name)];
+    const result = await runNotebook(stored, { output: executed });
+    expect(describeFailures(name, result)).toBe("");
+    expect(shown(executed)).toEqual(shown(stored));
+  });
+});
+
+/**
+ * What a reader sees, cell by cell: figures as plotly's JSON, because their pictures depend on the machine's fonts, all else
+ * as text. The digest of the model changes with every edit of its sources and is left out.
+ */
+function shown(notebook: string): unknown {
+  const text = readFileSync(notebook, "utf8").replaceAll(/model [0-9a-f]{8}/g, "model ...");
+  return JSON.parse(text).cells.map(({ outputs = [] }: { outputs?: Output[] }) =>
+    outputs.map(({ data, text }) => data?.["application/vnd.plotly.v1+json"] ?? data?.["text/html"] ?? text),
+  );
+}
+
+interface Output {
+  readonly data?: Readonly<Record<string, unknown>>;
+  readonly text?: unknown;
+}

@@ -1,0 +1,52 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { loadCpu } from "../../src/cost/cpu-profile.js";
+import { createVm } from "../../src/kvm/eras.js";
+import { LOAD } from "../../src/kvm/vcpu.js";
+import type { Vmx } from "../../src/kvm/vmx.js";
+import { GuestTables } from "../../src/workload/guest-tables.js";
+
+let vm: Vmx;
+
+beforeEach(() => {
+  vm = createVm("v4.2", loadCpu("sandy-bridge-ep").geometry);
+  vm.setUserMemoryRegion({ gpa: 0, size: 2 ** 22, readonly: false, backing: "4K" });
+});
+
+function load(page: number): void {
+  Object.assign(vm.instruction, { operation: LOAD, page, offset: 0, size: 4 });
+  vm.execute();
+}
+
+describe("the guest's page tables", () => {
+  it("map a page to itself", () => {
+    new GuestTables(vm, 1024).mapIdentity(7, 9, false);
+    load(8);
+    expect(vm.cpu.translate(8, 0, 1)).toBe(0);
+    const slot = vm.memslots.find(8);
+    expect(vm.cpu.pfn).toBe((slot?.basePfn ?? 0) + 8);
+  });
+
+  it("leave a page that was not mapped to a page fault, which this guest cannot handle", () => {
+    new GuestTables(vm, 1024).mapIdentity(7, 9, false);
+    expect(() => load(9)).toThrow("guest page fault at 0x9000, error code 0");
+  });
+
+  it("take one page per table, downwards from the end: four for one page, two more for one far away", () => {
+    const tables = new GuestTables(vm, 1024);
+    tables.mapIdentity(0, 1, false);
+    expect(tables.firstGfn).toBe(1024 - 4);
+    tables.mapIdentity(2 ** 19, 2 ** 19 + 1, false); // 2 Gbyte: another page directory and page table
+    expect(tables.firstGfn).toBe(1024 - 6);
+  });
+
+  it("take one table less with 2-Mbyte pages", () => {
+    const tables = new GuestTables(vm, 1024);
+    tables.mapIdentity(0, 1, true);
+    expect(tables.firstGfn).toBe(1024 - 3);
+    load(511);
+  });
+
+  it("do not fit outside memory", () => {
+    expect(() => new GuestTables(vm, 1).mapIdentity(0, 1, false)).toThrow("EFAULT");
+  });
+});
