@@ -36,8 +36,18 @@ export class KvmMain {
     this.cpu = new ProcessorMmu(geometry, this.memory, this.ledger);
     this.cpu.eptRoot = this.allocateTable();
     this.memslots = new Memslots(2 ** (geometry.physicalAddressBits - 12));
-    // The fast bus never counted its eventfds apart in 4.2, so there they use up the limit on devices.
-    this.buses = [new IoBus(this.ledger, false), new IoBus(this.ledger, false), new IoBus(this.ledger, true)];
+    const counted = this.busLimitCountsIoeventfds;
+    // The fast bus never counts its eventfds apart, so there they use up the limit on devices.
+    this.buses = [
+      new IoBus(this.ledger, counted),
+      new IoBus(this.ledger, counted),
+      new IoBus(this.ledger, true),
+    ];
+  }
+
+  /** Whether eventfds use up the limit on devices of the MMIO and port I/O bus. */
+  get busLimitCountsIoeventfds(): boolean {
+    return true;
   }
 
   /** Lengths that KVM_IOEVENTFD accepts, bytes. */
@@ -67,7 +77,7 @@ export class KvmMain {
     }
     const eventfd = new Ioeventfd(args, this.ledger);
     this.buses[bus].register(args.addr, args.len, eventfd);
-    if (args.len === 0) this.buses[KVM_FAST_MMIO_BUS].register(args.addr, 0, eventfd);
+    if (args.len === 0) this.registerFast(args.addr, eventfd);
     this.ioeventfds.push({ bus, eventfd });
     return eventfd;
   }
@@ -101,6 +111,16 @@ export class KvmMain {
     const slot = this.memslots.find(gfn);
     if (slot === undefined) throw new KvmError("EFAULT", `no memory slot at guest page frame ${gfn}`);
     this.memory.write(slot.basePfn + gfn - slot.baseGfn, index, low, high);
+  }
+
+  /** What cannot be on the fast bus is on neither. */
+  private registerFast(addr: number, eventfd: Ioeventfd): void {
+    try {
+      this.buses[KVM_FAST_MMIO_BUS].register(addr, 0, eventfd);
+    } catch (error) {
+      this.buses[KVM_MMIO_BUS].unregister(eventfd);
+      throw error;
+    }
   }
 
   protected allocateTable(): number {

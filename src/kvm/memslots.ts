@@ -31,6 +31,9 @@ export interface Memslot {
 /** First value of the generation: chosen by the kernel so that the wrap-around is met early. */
 const INITIAL_GENERATION = -150;
 
+/** Slots that userspace may have. */
+const KVM_USER_MEM_SLOTS = 509;
+
 /** First host frame given to slots: 4 Gbyte, above the hypervisor's own frames. */
 const FIRST_SLOT_PFN = 0x10_0000;
 
@@ -45,7 +48,13 @@ export class Memslots {
   /** @throws KvmError EINVAL (alignment, range), EEXIST (overlap), ENOMEM (host memory beyond the physical address width) */
   add({ gpa, size, readonly, backing }: MemslotArgs): Memslot {
     if (gpa % PAGE !== 0 || size % PAGE !== 0 || size <= 0 || gpa < 0 || !Number.isSafeInteger(gpa + size)) {
-      throw new KvmError("EINVAL", `gpa ${gpa} and size ${size} must be positive multiples of ${PAGE} bytes`);
+      throw new KvmError(
+        "EINVAL",
+        `gpa ${gpa} and size ${size} must be multiples of ${PAGE} bytes, the size more than 0`,
+      );
+    }
+    if (this.slots.length === KVM_USER_MEM_SLOTS) {
+      throw new KvmError("EINVAL", `there are ${KVM_USER_MEM_SLOTS} slots already`);
     }
     const baseGfn = gpa / PAGE;
     const npages = size / PAGE;

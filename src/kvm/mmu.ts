@@ -7,7 +7,7 @@
  */
 import { EPT_LEVELS, EPT_PERMISSIONS, EPT_WRITE, isEptLeaf } from "../x86/ept.js";
 import { PAGE } from "../x86/mmu.js";
-import { entryPfn } from "../x86/physical-memory.js";
+import { entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { PAGES_2M } from "../x86/translation-caches.js";
 import { KvmMain } from "./kvm-main.js";
 import type { Memslot } from "./memslots.js";
@@ -27,8 +27,6 @@ export const KVM_PFN_ERR_RO_FAULT = -2;
 export const RET_MMIO_PF_EMULATE = 1;
 export const RET_MMIO_PF_INVALID = 2;
 export const RET_MMIO_PF_RETRY = 0;
-
-const ENTRIES = 512;
 
 export class Mmu extends KvmMain {
   private mmioGfn = 0;
@@ -122,7 +120,7 @@ export class Mmu extends KvmMain {
   private installSpte(gfn: number, leafLevel: number, spte: Spte): void {
     let table = this.cpu.eptRoot;
     for (let level = EPT_LEVELS; level > leafLevel; level--) {
-      const index = spteIndex(gfn, level);
+      const index = entryIndex(gfn, level);
       const words = this.memory.read(table);
       if ((words[2 * index] & EPT_PERMISSIONS) !== 0) {
         table = entryPfn(words[2 * index], words[2 * index + 1]);
@@ -134,7 +132,7 @@ export class Mmu extends KvmMain {
       this.counts[KVM.spteInstall]++;
       table = next;
     }
-    const index = spteIndex(gfn, leafLevel);
+    const index = entryIndex(gfn, leafLevel);
     const old = this.memory.read(table)[2 * index];
     // A large page in place of a table: what the processor cached of that table must go.
     if ((old & EPT_PERMISSIONS) !== 0 && !isEptLeaf(leafLevel, old)) this.cpu.invalidateAll();
@@ -146,7 +144,7 @@ export class Mmu extends KvmMain {
   private walkShadowPage(gfn: number): void {
     let table = this.cpu.eptRoot;
     for (let level = EPT_LEVELS; ; level--) {
-      const index = spteIndex(gfn, level);
+      const index = entryIndex(gfn, level);
       const words = this.memory.read(table);
       this.spteLow = words[2 * index];
       this.spteHigh = words[2 * index + 1];
@@ -154,8 +152,4 @@ export class Mmu extends KvmMain {
       table = entryPfn(this.spteLow, this.spteHigh);
     }
   }
-}
-
-function spteIndex(gfn: number, level: number): number {
-  return Math.floor(gfn / 2 ** (9 * (level - 1))) % ENTRIES;
 }

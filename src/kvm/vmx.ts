@@ -4,6 +4,8 @@
  *
  * A handler returns 1 to resume the guest and 0 to exit to userspace, as in the kernel.
  */
+import { EPT_VIOLATION_FINAL_GPA } from "../x86/ept.js";
+import { PAGE } from "../x86/mmu.js";
 import {
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
@@ -56,6 +58,12 @@ export class Vmx extends X86 {
       ((qualification >>> 1) & 1) * PFERR_WRITE +
       ((qualification >>> 2) & 1) * PFERR_FETCH +
       ((qualification >>> 3) & 1) * PFERR_PRESENT;
+    if (
+      (qualification & EPT_VIOLATION_FINAL_GPA) === 0 &&
+      this.memslots.find(Math.floor(gpa / PAGE)) === undefined
+    ) {
+      throw new Error(`a paging structure of the guest lies outside its memory, at 0x${gpa.toString(16)}`);
+    }
     return this.kvmMmuPageFault(gpa, errorCode);
   }
 

@@ -33,6 +33,9 @@ import {
 export const EXIT_EVICTS = ["nothing", "l1", "l2", "translations"] as const;
 export type ExitEvicts = (typeof EXIT_EVICTS)[number];
 
+/** The port that the I/O bitmap passes through: guests write to it to wait, and it never exits. */
+const DELAY_PORT = 0x80;
+
 /** More exits than any instruction of the model needs: beyond it the guest makes no progress. */
 const MAX_EXITS_PER_INSTRUCTION = 64;
 
@@ -129,9 +132,9 @@ export abstract class X86 extends Mmu {
   private runUserspace(): void {
     const { exitReason, addr } = this.run;
     this.counts[exitReason === KVM_EXIT_IO ? KVM.userspaceExitIo : KVM.userspaceExitMmio]++;
-    for (const { exit, addr: first, len } of this.deviceModels) {
-      if (exit === exitReason && addr >= first && addr < first + len) this.counts[KVM.userspaceDeviceModel]++;
-    }
+    const answers = ({ exit, addr: first, len }: DeviceModel) =>
+      exit === exitReason && addr >= first && addr < first + len;
+    if (this.deviceModels.some(answers)) this.counts[KVM.userspaceDeviceModel]++;
   }
 
   /** Lets the guest run until the instruction is done (false) or exits (true, with the VMCS filled in). */
@@ -144,8 +147,9 @@ export abstract class X86 extends Mmu {
       return true;
     }
     if (operation !== STORE && operation !== LOAD) {
+      if (port === DELAY_PORT) return false;
       vmcs.exitReason = EXIT_REASON_IO_INSTRUCTION;
-      vmcs.exitQualification = (size - 1) | (operation === IN ? IO_QUALIFICATION_IN : 0) | (port << 16);
+      vmcs.exitQualification = size - 1 + (operation === IN ? IO_QUALIFICATION_IN : 0) + port * 0x1_0000;
       vmcs.instructionLength = IO_LENGTH;
       return true;
     }

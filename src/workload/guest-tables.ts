@@ -2,9 +2,10 @@
  * The guest's paging structures: an identity mapping of what the workload touches, made the way a guest would, as entries
  * in its own memory. The tables take pages from the end of a writable memory slot downwards.
  */
+import { KvmError } from "../kvm/errno.js";
 import type { KvmMain } from "../kvm/kvm-main.js";
 import { GUEST_LEVELS, PTE_PAGE_SIZE, PTE_PRESENT, PTE_WRITABLE } from "../x86/guest-paging.js";
-import { entryHigh, entryLow } from "../x86/physical-memory.js";
+import { entryHigh, entryIndex, entryLow } from "../x86/physical-memory.js";
 import { PAGES_2M } from "../x86/translation-caches.js";
 
 const TABLE = PTE_PRESENT | PTE_WRITABLE;
@@ -15,9 +16,10 @@ export class GuestTables {
   private next: number;
   readonly root: number;
 
-  /** @param end guest page frame number behind the last page the tables may take */
+  /** @param first, end guest page frame numbers of the slot: of its first page, and of the page behind its last */
   constructor(
     private readonly vm: KvmMain,
+    private readonly first: number,
     end: number,
   ) {
     this.next = end;
@@ -34,8 +36,8 @@ export class GuestTables {
   mapIdentity(first: number, end: number, large: boolean): void {
     const step = large ? PAGES_2M : 1;
     for (let page = first - (first % step); page < end; page += step) {
-      if (large) this.write(this.table(page, 2), index(page, 2), page, TABLE | PTE_PAGE_SIZE);
-      else this.write(this.table(page, 1), index(page, 1), page, TABLE);
+      if (large) this.write(this.table(page, 2), entryIndex(page, 2), page, TABLE | PTE_PAGE_SIZE);
+      else this.write(this.table(page, 1), entryIndex(page, 1), page, TABLE);
     }
   }
 
@@ -43,7 +45,7 @@ export class GuestTables {
   private table(page: number, level: number): number {
     let table = this.root;
     for (let above = GUEST_LEVELS; above > level; above--) {
-      const entry = index(page, above);
+      const entry = entryIndex(page, above);
       let child = this.children.get(table)?.get(entry);
       if (child === undefined) {
         child = this.allocate();
@@ -56,6 +58,7 @@ export class GuestTables {
   }
 
   private allocate(): number {
+    if (this.next === this.first) throw new KvmError("EFAULT", "the slot has no room for another page table");
     const gfn = --this.next;
     this.children.set(gfn, new Map());
     return gfn;
@@ -64,8 +67,4 @@ export class GuestTables {
   private write(table: number, entry: number, gfn: number, flags: number): void {
     this.vm.kvmWriteGuest(table, entry, entryLow(gfn, flags), entryHigh(gfn));
   }
-}
-
-function index(page: number, level: number): number {
-  return Math.floor(page / 2 ** (9 * (level - 1))) % 512;
 }

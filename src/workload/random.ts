@@ -24,8 +24,13 @@ export class Random {
     return sum >>> 0;
   }
 
-  /** A whole number from 0 to `limit` - 1; its bias is below limit / 2^32. */
+  /** A number from 0 to below 1, in steps of 2^-53. */
+  fraction(): number {
+    return (this.next() * 2 ** 21 + (this.next() >>> 11)) / 2 ** 53;
+  }
+
+  /** A whole number from 0 to `limit` - 1; its bias is below limit / 2^53. */
   below(limit: number): number {
-    return Math.floor((this.next() / 2 ** 32) * limit);
+    return Math.floor(this.fraction() * limit);
   }
 }

@@ -66,7 +66,7 @@ export class Workload {
 
   private draw(): number {
     if (this.accesses.length === 1) return 0;
-    const target = (this.random.next() / 2 ** 32) * this.cumulative[this.cumulative.length - 1];
+    const target = this.random.fraction() * this.cumulative[this.cumulative.length - 1];
     return this.cumulative.findIndex((sum) => target < sum);
   }
 

@@ -33,15 +33,19 @@ import {
 } from "./guest-paging.js";
 import { DATA_REF, DTLB_HIT, EPT_WALK_REF, GUEST_WALK_REF, type Ledger, STLB_HIT, WALK } from "./ledger.js";
 import { LINE, MemoryHierarchy } from "./memory-hierarchy.js";
-import { entryPfn, type PhysicalMemory } from "./physical-memory.js";
+import { ENTRY_BYTES, entryIndex, entryPfn, type PhysicalMemory } from "./physical-memory.js";
 import { ABSENT } from "./set-associative.js";
 import { NestedTlb, PAGES_2M, PagingStructureCaches, PERMISSION_BITS, Tlb } from "./translation-caches.js";
 
-/** Bytes of a page, and entries of a paging structure. */
+/** Bytes of a page. */
 export const PAGE = 4096;
-const ENTRIES = 512;
-const ENTRY_BYTES = 8;
 const LINES_PER_PAGE = PAGE / LINE;
+
+/** Bits 31:21 of a large leaf. */
+const ADDRESS_2M = ~0x1f_ffff;
+
+/** In a combined paging-structure cache, whose entries have no read permission: the EPT lets the table be written. */
+const TABLE_WRITABLE = EPT_READ;
 
 /** How a translation ends. */
 export const TRANSLATED = 0;
@@ -49,11 +53,6 @@ export const PAGE_FAULT = 1;
 export const EPT_VIOLATION = 2;
 export const EPT_MISCONFIG = 3;
 export type Outcome = typeof TRANSLATED | typeof PAGE_FAULT | typeof EPT_VIOLATION | typeof EPT_MISCONFIG;
-
-/** Index of a page's entry in the paging structure at `level`. */
-function entryIndex(page: number, level: number): number {
-  return Math.floor(page / 2 ** (9 * (level - 1))) % ENTRIES;
-}
 
 export class Mmu {
   /** Host page frame number, after TRANSLATED. */
@@ -76,6 +75,10 @@ export class Mmu {
   private readonly nestedTlb: NestedTlb;
   private readonly guestPhysical: PagingStructureCaches;
   private readonly counts: Float64Array;
+
+  // Of the guest table that the walk last translated the address of; ABSENT while it reads one from a cache.
+  private tableGfn = ABSENT;
+  private tablePermissions = 0;
 
   // The result of translateGuestPhysical().
   private hostPfn = 0;
@@ -130,6 +133,7 @@ export class Mmu {
 
   private walk(page: number, offset: number, access: number): Outcome {
     this.counts[WALK]++;
+    this.tableGfn = ABSENT;
 
     // Start at the guest table nearest to the leaf that a paging-structure cache leads to, else at CR3.
     let level = 1;
@@ -140,10 +144,12 @@ export class Mmu {
     }
     let gfn = this.cr3;
     let writable = true;
+    let tableWritable = true;
     let hostTable = 0;
     if (table !== ABSENT) {
       hostTable = Math.floor(table / PERMISSION_BITS);
       writable = (table & EPT_WRITE) !== 0;
+      tableWritable = (table & TABLE_WRITABLE) !== 0;
     }
 
     let low: number;
@@ -156,9 +162,13 @@ export class Mmu {
         const outcome = this.translateGuestPhysical(gfn, index * ENTRY_BYTES, EPT_READ, 0, page);
         if (outcome !== TRANSLATED) return outcome;
         hostTable = this.hostPfn;
+        tableWritable = (this.hostPermissions & EPT_WRITE) !== 0;
+        this.tableGfn = gfn;
+        this.tablePermissions = this.hostPermissions;
         // CR3 is at hand without a cache; below it, what led here may be cached.
         if (level < GUEST_LEVELS) {
-          this.combined.insert(level, page, hostTable * PERMISSION_BITS + (writable ? EPT_WRITE : 0));
+          const flags = (writable ? EPT_WRITE : 0) | (tableWritable ? TABLE_WRITABLE : 0);
+          this.combined.insert(level, page, hostTable * PERMISSION_BITS + flags);
         }
       }
       table = ABSENT;
@@ -173,16 +183,23 @@ export class Mmu {
       }
       writable &&= (low & PTE_WRITABLE) !== 0;
       if (isGuestLeaf(level, low)) break;
-      if ((low & PTE_ACCESSED) === 0) this.memory.write(hostTable, index, low | PTE_ACCESSED, high);
+      if ((low & PTE_ACCESSED) === 0) {
+        if (!tableWritable) return this.flagViolation(page, offset, access, level);
+        this.memory.write(hostTable, index, low | PTE_ACCESSED, high);
+      }
       gfn = entryPfn(low, high);
     }
 
     if (access === EPT_WRITE && !writable) return this.pageFault(page, access, PF_PRESENT);
     const flags = access === EPT_WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
-    if ((low & flags) !== flags) this.memory.write(hostTable, index, low | flags, high);
+    if ((low & flags) !== flags) {
+      if (!tableWritable) return this.flagViolation(page, offset, access, level);
+      this.memory.write(hostTable, index, low | flags, high);
+    }
 
     const guestLarge = level === 2;
-    const dataGfn = entryPfn(low, high) + (guestLarge ? page % PAGES_2M : 0);
+    // Bit 12 of a large leaf is its PAT bit, no part of the address.
+    const dataGfn = guestLarge ? entryPfn(low & ADDRESS_2M, high) + (page % PAGES_2M) : entryPfn(low, high);
     const outcome = this.translateGuestPhysical(dataGfn, offset, access, EPT_VIOLATION_FINAL_GPA, page);
     if (outcome !== TRANSLATED) return outcome;
 
@@ -193,6 +210,27 @@ export class Mmu {
     this.pfn = this.hostPfn;
     this.tlb.insert(page, this.pfn, permissions, guestLarge && this.hostLarge);
     return TRANSLATED;
+  }
+
+  /**
+   * The accessed or dirty flag of the guest's entry at `level` is to be set in a page that the EPT does not let be
+   * written: a violation that reports a read and a write of the entry. A walk that began at a paging-structure cache does
+   * not know the entry's guest-physical address; it is made again without.
+   */
+  private flagViolation(page: number, offset: number, access: number, level: number): Outcome {
+    const index = entryIndex(page, level);
+    if (this.tableGfn === ABSENT) {
+      this.combined.invalidate(page);
+      return this.walk(page, offset, access);
+    }
+    return this.eptViolation(
+      this.tableGfn,
+      index * ENTRY_BYTES,
+      EPT_READ | EPT_WRITE,
+      this.tablePermissions,
+      0,
+      page,
+    );
   }
 
   /**

@@ -5,7 +5,11 @@
  * A 64-bit entry is two unsigned 32-bit words, because no operation on the path of an access may need a bigint.
  */
 
-const WORDS_PER_FRAME = 1024;
+/** Entries of a paging structure, and bytes of one. */
+export const ENTRIES = 512;
+export const ENTRY_BYTES = 8;
+
+const WORDS_PER_FRAME = 2 * ENTRIES;
 
 /** 2^20: the page frame number of an entry is its bits 51:12, 20 bits of them in each word. */
 const HIGH_PFN = 0x10_0000;
@@ -29,6 +33,11 @@ export class PhysicalMemory {
     frame[2 * index] = low;
     frame[2 * index + 1] = high;
   }
+}
+
+/** Index of a page's entry in the paging structure at `level` (1 = PTE .. 4 = PML4E). */
+export function entryIndex(page: number, level: number): number {
+  return Math.floor(page / 2 ** (9 * (level - 1))) % ENTRIES;
 }
 
 /** Page frame number in bits 51:12 of an entry. */

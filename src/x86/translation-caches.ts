@@ -16,7 +16,10 @@ export const PERMISSION_BITS = 8;
 /** 4-Kbyte pages in a 2-Mbyte page. */
 export const PAGES_2M = 512;
 
-/** Keeps the keys of 2-Mbyte pages apart from those of 4-Kbyte pages in a TLB that holds both; does not move the set. */
+/**
+ * Keeps the keys of 2-Mbyte pages apart from those of 4-Kbyte pages in a TLB that holds both. A power of two: where the
+ * number of sets is one too, it leaves a page in its set.
+ */
 const KEY_2M = 2 ** 46;
 
 /** The paging-structure caches of one address space, indexed by the level of the table they lead to (3, 2, 1). */

@@ -47,6 +47,17 @@ describe("an I/O bus", () => {
     expect(eventfd.signals).toBe(1);
   });
 
+  it("is sorted by heapsort: whether a wider range at one address is found hangs on what was there before", () => {
+    // Outcomes of Linux 4.2: the 4-byte range first hides the 8-byte one, the other way round it does not.
+    assign(0x1000, 4);
+    assign(0x1000, 8);
+    expect(bus.write(0x1000, 8, 0)).toBe(false);
+    bus = new IoBus(ledger, false);
+    assign(0x1000, 8);
+    assign(0x1000, 4);
+    expect(bus.write(0x1000, 8, 0)).toBe(true);
+  });
+
   it("gives no read to an eventfd, and one within its range to a device", () => {
     assign(0x1000, 4);
     bus.register(0x2000, 8, device);
@@ -64,9 +75,12 @@ describe("an I/O bus", () => {
     expect(eventfds.every(({ signals }) => signals === 1)).toBe(true);
   });
 
-  it("takes 1000 devices and no more; eventfds do not count", () => {
+  it("takes 1000 devices and no more; eventfds count on the fast bus and in v3.9 only", () => {
     for (let i = 0; i < 1500; i++) assign(0x10_0000 + 4 * i, 4);
     for (let i = 0; i < 1000; i++) bus.register(i, 1, device);
     expect(() => bus.register(2000, 1, device)).toThrow("ENOSPC");
+    bus = new IoBus(ledger, true);
+    for (let i = 0; i < 1000; i++) assign(4 * i, 4);
+    expect(() => assign(0x10_0000, 4)).toThrow("ENOSPC");
   });
 });

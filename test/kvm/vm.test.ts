@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { createVm } from "../../src/kvm/eras.js";
+import { KVM_MMIO_BUS } from "../../src/kvm/io-bus.js";
 import { LOAD } from "../../src/kvm/vcpu.js";
 import { run } from "../../src/study/run.js";
 import type { ScenarioInput } from "../../src/study/scenario.js";
@@ -102,6 +103,17 @@ describe("the fast MMIO bus of v4.2", () => {
   });
 });
 
+describe("a full fast bus", () => {
+  it("refuses the eventfd and takes it off the MMIO bus again", () => {
+    const vm = createVm("v4.2", loadCpu("sandy-bridge-ep").geometry);
+    for (let i = 0; i < 1000; i++) vm.assignIoeventfd({ addr: 8 * i, len: 0, pio: false });
+    expect(() => vm.assignIoeventfd({ addr: 8000, len: 0, pio: false })).toThrow("ENOSPC");
+    const last = vm.assignIoeventfd({ addr: 8000, len: 4, pio: false });
+    expect(vm.kvmIoBusWrite(KVM_MMIO_BUS, 8000, 4, 0)).toBe(0);
+    expect(last.signals).toBe(1);
+  });
+});
+
 describe("an ioeventfd with a datamatch", () => {
   it("signals for its value only", () => {
     const ioeventfds = [{ addr: MMIO, len: 4 as const, datamatch: 7 }];
@@ -143,6 +155,17 @@ describe("port I/O", () => {
       userspaceExitIo: 0,
       inKernelDevice: 10,
     });
+  });
+
+  it("does not exit for port 0x80, which the I/O bitmap passes through", () => {
+    expect(counted({ workload: [{ ...out, address: 0x80 }] }, 10)).toMatchObject({ exitIoInstruction: 0 });
+  });
+
+  it("carries ports above 0x7fff through the exit qualification", () => {
+    const high = { ...out, address: 0xfffe } as const;
+    expect(
+      counted({ workload: [high], ioeventfds: [{ addr: 0xfffe, len: 1, pio: true }] }, 10).signals,
+    ).toEqual([10]);
   });
 
   it("does not see an eventfd at the same address on MMIO", () => {
@@ -196,6 +219,25 @@ describe("a read-only slot", () => {
   });
 });
 
+describe("page 0", () => {
+  it("is never in the vCPU's MMIO cache: each access reads the SPTE", () => {
+    const memslots = [{ gpa: 0x10_0000, size: 2 ** 21 }];
+    const workload = [{ op: "store", address: 8, size: 4 }] as const;
+    expect(counted({ memslots, workload }, 10, 1)).toMatchObject({ exitEptMisconfig: 10, mmioSpteWalk: 10 });
+  });
+});
+
+describe("a large page", () => {
+  it("is mapped only where the slot covers all of it", () => {
+    const memslots = [{ gpa: 0x10_0000, size: 2 ** 23, backing: "2M" as const }];
+    const load = { op: "load", address: 0x10_0000, size: 4 } as const;
+    // The slot starts in the middle of the first large page; the second lies within it. The tables lie in its last.
+    const pages = (address: number) => ({ ...load, address, footprint: 3 * 4096, stride: 4096 });
+    expect(counted({ memslots, workload: [pages(0x10_0000)] }, 3).exitEptViolation).toBe(3 + 4);
+    expect(counted({ memslots, workload: [pages(0x20_0000)] }, 3).exitEptViolation).toBe(1 + 4);
+  });
+});
+
 describe("memory of the guest", () => {
   const footprint = 2 ** 20;
   const loads = { op: "load", address: 0, size: 8, footprint, stride: 4096 } as const;
@@ -218,7 +260,7 @@ describe("a slot added under a page that was MMIO", () => {
   it("is seen through the stale generation: one misconfiguration, faulted again as a read, then mapped", () => {
     const vm = createVm("v4.2", loadCpu("sandy-bridge-ep").geometry);
     vm.setUserMemoryRegion({ gpa: 0, size: 2 ** 21, readonly: false, backing: "4K" });
-    new GuestTables(vm, 512).mapIdentity(0x1_0000, 0x1_0001, false);
+    new GuestTables(vm, 0, 512).mapIdentity(0x1_0000, 0x1_0001, false);
     Object.assign(vm.instruction, { operation: LOAD, page: 0x1_0000, size: 4 });
     vm.execute();
     vm.setUserMemoryRegion({ gpa: 0x1000_0000, size: 2 ** 21, readonly: false, backing: "4K" });

@@ -19,7 +19,7 @@ function load(page: number): void {
 
 describe("the guest's page tables", () => {
   it("map a page to itself", () => {
-    new GuestTables(vm, 1024).mapIdentity(7, 9, false);
+    new GuestTables(vm, 0, 1024).mapIdentity(7, 9, false);
     load(8);
     expect(vm.cpu.translate(8, 0, 1)).toBe(0);
     const slot = vm.memslots.find(8);
@@ -27,12 +27,12 @@ describe("the guest's page tables", () => {
   });
 
   it("leave a page that was not mapped to a page fault, which this guest cannot handle", () => {
-    new GuestTables(vm, 1024).mapIdentity(7, 9, false);
+    new GuestTables(vm, 0, 1024).mapIdentity(7, 9, false);
     expect(() => load(9)).toThrow("guest page fault at 0x9000, error code 0");
   });
 
   it("take one page per table, downwards from the end: four for one page, two more for one far away", () => {
-    const tables = new GuestTables(vm, 1024);
+    const tables = new GuestTables(vm, 0, 1024);
     tables.mapIdentity(0, 1, false);
     expect(tables.firstGfn).toBe(1024 - 4);
     tables.mapIdentity(2 ** 19, 2 ** 19 + 1, false); // 2 Gbyte: another page directory and page table
@@ -40,13 +40,13 @@ describe("the guest's page tables", () => {
   });
 
   it("take one table less with 2-Mbyte pages", () => {
-    const tables = new GuestTables(vm, 1024);
+    const tables = new GuestTables(vm, 0, 1024);
     tables.mapIdentity(0, 1, true);
     expect(tables.firstGfn).toBe(1024 - 3);
     load(511);
   });
 
   it("do not fit outside memory", () => {
-    expect(() => new GuestTables(vm, 1).mapIdentity(0, 1, false)).toThrow("EFAULT");
+    expect(() => new GuestTables(vm, 0, 1).mapIdentity(0, 1, false)).toThrow("EFAULT");
   });
 });

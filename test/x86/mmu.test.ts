@@ -7,6 +7,7 @@ import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { Ledger, X86_PRIMITIVES } from "../../src/x86/ledger.js";
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE_FAULT, TRANSLATED } from "../../src/x86/mmu.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
+import { Tlb } from "../../src/x86/translation-caches.js";
 
 const READ = 1;
 const WRITE = 2;
@@ -124,12 +125,85 @@ describe("a translation", () => {
     expect(mmu.pfn).toBe(0x40_01ff);
   });
 
+  it("does not take the PAT bit of a guest's 2-Mbyte leaf for a part of the address", () => {
+    write(HOST + GUEST.pd, 1, 0x200, GUEST_RW | 0x80 | 0x1000);
+    write(EPT.pd, 1, 0x40_0000, EPT_RWX_WB | 0x80);
+    mmu.translate(0x205, 0, READ);
+    expect(mmu.pfn).toBe(0x40_0005);
+  });
+
+  it("drops a 2-Mbyte translation at a fault in it", () => {
+    write(HOST + GUEST.pd, 1, 0x200, GUEST_RW | 0x80);
+    write(EPT.pd, 1, 0x40_0000, EPT_RX_WB | 0x80);
+    mmu.translate(0x200, 0, READ);
+    mmu.translate(0x201, 0, WRITE);
+    expect(referencesOf(() => mmu.translate(0x202, 0, READ))).toBeGreaterThan(0);
+  });
+
+  it("keeps a 2-Mbyte page and the 4-Kbyte page of the same number apart in a shared second level", () => {
+    const tlb = new Tlb({ ...geometry, stlbHolds2M: true });
+    tlb.insert(3 * 512, 0x9000, 1, true);
+    for (let page = 1000; page < 1064; page++) tlb.insert(page * 512, 0x8000, 1, true); // out of the data TLB
+    expect(tlb.lookup(3)).toBe(-1);
+    expect(tlb.lookup(3 * 512 + 7)).toBe(0x9007 * 8 + 1);
+  });
+
+  it("sets the accessed flag in every table on its way", () => {
+    mmu.translate(PAGE_UNDER_TEST, 0, READ);
+    for (const table of [GUEST.pml4, GUEST.pdpt, GUEST.pd]) {
+      expect(memory.read(HOST + table)[0] & 0x20).toBe(0x20);
+    }
+  });
+
   it("uses the second-level TLB for what the data TLB has lost", () => {
     for (let i = 0; i < 0x60; i++) write(HOST + GUEST.pt, i, i, GUEST_RW);
     for (let i = 0; i < 0x60; i++) mmu.translate(i, 0, READ); // 96 pages in 64 data-TLB entries
     ledger.reset();
     for (let i = 0; i < 0x20; i++) mmu.translate(i, 0, READ);
     expect(ledger.toRecord()).toMatchObject({ walk: 0, dtlbHit: 0, stlbHit: 0x20 });
+  });
+});
+
+describe("permissions", () => {
+  it.each(["pml4", "pdpt", "pd"] as const)(
+    "that the guest denies in its %s hold below it, walked or cached",
+    (table) => {
+      const next = { pml4: GUEST.pdpt, pdpt: GUEST.pd, pd: GUEST.pt }[table];
+      write(HOST + GUEST[table], 0, next, 0b01);
+      expect(mmu.translate(PAGE_UNDER_TEST, 0, READ)).toBe(TRANSLATED);
+      expect(mmu.translate(PAGE_UNDER_TEST, 0, WRITE)).toBe(PAGE_FAULT);
+      // From a neighbour's paging-structure cache entry, too.
+      write(HOST + GUEST.pt, PAGE_UNDER_TEST + 1, GFN + 1, GUEST_RW);
+      mmu.translate(PAGE_UNDER_TEST, 0, READ);
+      expect(mmu.translate(PAGE_UNDER_TEST + 1, 0, WRITE)).toBe(PAGE_FAULT);
+    },
+  );
+
+  it("that an upper EPT entry denies hold for every page below it, walked or cached", () => {
+    write(EPT.pd, 0, EPT.pt, 0b101);
+    memory.write(HOST + GUEST.pt, PAGE_UNDER_TEST, entryLow(GFN, 0x63), 0); // accessed and dirty already
+    for (const [pfn, next] of [
+      [GUEST.pml4, GUEST.pdpt],
+      [GUEST.pdpt, GUEST.pd],
+      [GUEST.pd, GUEST.pt],
+    ]) {
+      write(HOST + pfn, 0, next, 0x23);
+    }
+    for (let i = 0; i < 2; i++) {
+      expect(mmu.translate(PAGE_UNDER_TEST, 0, WRITE)).toBe(EPT_VIOLATION);
+      expect(mmu.exitQualification).toBe(0x1aa);
+    }
+  });
+
+  it("are missing for an accessed flag in a table that the EPT write-protects: a read and write of the entry", () => {
+    mmu.translate(PAGE_UNDER_TEST, 0, READ); // the paging-structure caches now lead to the table
+    mmu.invalidateAll();
+    eptLeaf(GUEST.pt, EPT_RX_WB);
+    write(HOST + GUEST.pt, PAGE_UNDER_TEST + 1, GFN + 1, GUEST_RW);
+    mmu.translate(PAGE_UNDER_TEST, 0, READ); // its accessed flag is set already: no write is needed
+    expect(mmu.translate(PAGE_UNDER_TEST + 1, 0, READ)).toBe(EPT_VIOLATION);
+    expect(mmu.exitQualification).toBe(3 | (0b101 << 3) | 0x80);
+    expect(mmu.guestPhysicalAddress).toBe(GUEST.pt * 4096 + (PAGE_UNDER_TEST + 1) * 8);
   });
 });
 
@@ -172,7 +246,10 @@ describe("an EPT misconfiguration", () => {
     ["writable but not readable", 0b010 | (6 << 3)],
     ["writable and executable but not readable", 0b110 | (6 << 3)],
     ["of a reserved memory type", 0b111 | (2 << 3)],
+    ["executable only, where the processor has no such entries", 0b100 | (6 << 3)],
   ])("is an entry that is %s", (_, flags) => {
+    mmu = new Mmu({ ...geometry, executeOnlyEpt: false }, memory, ledger);
+    Object.assign(mmu, { eptRoot: EPT.pml4, cr3: GUEST.pml4 });
     eptLeaf(GFN, flags);
     expect(mmu.translate(PAGE_UNDER_TEST, 0x800, READ)).toBe(EPT_MISCONFIG);
     expect(mmu.guestPhysicalAddress).toBe(GFN * 4096 + 0x800);
@@ -180,6 +257,15 @@ describe("an EPT misconfiguration", () => {
 
   it("is an address beyond the physical address width", () => {
     write(EPT.pt, GFN, 2 ** (geometry.physicalAddressBits - 12), EPT_RWX_WB);
+    expect(mmu.translate(PAGE_UNDER_TEST, 0, READ)).toBe(EPT_MISCONFIG);
+  });
+
+  it.each([
+    ["with a memory type in an entry that references a table", EPT.pd, 0, EPT.pt, 0b111 | (6 << 3)],
+    ["with address bits below 2 Mbyte in a large leaf", EPT.pd, 0, 0x40_0001, 0b111 | (6 << 3) | 0x80],
+    ["with the page-size bit in a PML4E", EPT.pml4, 0, EPT.pdpt, 0b111 | 0x80],
+  ])("is an entry %s", (_, table, index, target, flags) => {
+    write(table, index, target, flags);
     expect(mmu.translate(PAGE_UNDER_TEST, 0, READ)).toBe(EPT_MISCONFIG);
   });
 
@@ -204,6 +290,19 @@ describe("a guest page fault", () => {
     write(HOST + GUEST.pt, PAGE_UNDER_TEST, GFN, 0b01);
     expect(mmu.translate(PAGE_UNDER_TEST, 0, WRITE)).toBe(PAGE_FAULT);
     expect(mmu.errorCode).toBe(0b011);
+  });
+
+  it("drops what was cached for its address", () => {
+    mmu.translate(PAGE_UNDER_TEST, 0, READ);
+    write(HOST + GUEST.pt, PAGE_UNDER_TEST, GFN, 0b01);
+    mmu.translate(PAGE_UNDER_TEST, 0, WRITE);
+    expect(referencesOf(() => mmu.translate(PAGE_UNDER_TEST, 0, READ))).toBe(4 + 1);
+  });
+
+  it("of reserved address bits in a 2-Mbyte leaf says so, too", () => {
+    write(HOST + GUEST.pd, 0, 0x202, GUEST_RW | 0x80);
+    expect(mmu.translate(PAGE_UNDER_TEST, 0, READ)).toBe(PAGE_FAULT);
+    expect(mmu.errorCode).toBe(0b1001);
   });
 
   it("of a reserved bit says so", () => {
