@@ -10,19 +10,27 @@ export { type Bounds, Calibration, type Counts, type Observation } from "./cost/
 export { type CpuProfile, cpuNames, loadCpu } from "./cost/cpu-profile.js";
 export { InputError } from "./cost/input.js";
 export { loadMeasurement, type Measurement, readMeasurement } from "./cost/measurements.js";
-export { CATEGORIES, type Category, type PrimitiveCost, primitiveCosts } from "./cost/primitive-costs.js";
+export {
+  CATEGORIES,
+  type Category,
+  type CostRanges,
+  type PrimitiveCost,
+  primitiveCosts,
+} from "./cost/primitive-costs.js";
 export { KERNEL_VERSIONS, type KernelVersion } from "./kvm/eras.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
 export * from "./report/index.js";
 export { type PciTestdevOptions, studyPciTestdev } from "./study/pci-testdev.js";
-export { modelVersion, packageVersion } from "./study/provenance.js";
+export { dataVersion, modelVersion, packageVersion } from "./study/provenance.js";
 export type {
   Breakdown,
   CalibratedRow,
   CostEstimate,
+  DifferenceTerm,
   FastMmioPrediction,
   Interval,
   KernelComparison,
+  OtherMachine,
   PciTestdevStudy,
   Provenance,
 } from "./study/result.js";

@@ -21,6 +21,12 @@ program
   .addOption(new Option("--cpu <name>", "processor that the rows are shown for").choices(cpuNames()))
   .addOption(new Option("--exit-evicts <what>", "what an exit evicts there").choices([...EXIT_EVICTS]))
   .option("--measurement <file.csv>", "rows of a machine of your own, in place of those of 2013")
+  .option(
+    "--cost <name=low..high>",
+    "another prior range for a cost, in cycles; may be repeated",
+    collect,
+    [],
+  )
   .option("--accesses <n>", "guest instructions per row")
   .option("--seed <n>", "seed of the workload")
   .option("--out <folder>", "also write charts, rows and table into this folder")
@@ -34,6 +40,10 @@ program
   .option("--json", "print JSON")
   .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
   .action(runCommand);
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
 
 warnIfStale();
 try {

@@ -7,7 +7,7 @@ import { type Run, run } from "../study/run.js";
 import { parseScenario } from "../study/scenario.js";
 
 export function runCommand(path: string, { json = false }: { json?: boolean }): void {
-  const result = run(parseScenario(readJson(path), path));
+  const result = run(parseScenario(readJson(path), path), path);
   if (json) {
     const version = { version: packageVersion(), model: modelVersion() };
     process.stdout.write(`${JSON.stringify({ ...version, ...result }, null, 2)}\n`);

@@ -10,7 +10,7 @@
  */
 import { fcnnlsVector } from "ml-fcnnls";
 import { Matrix, pseudoInverse, SingularValueDecomposition } from "ml-matrix";
-import { inRange, type Model, solve } from "yalps";
+import { inRange, type Solution, solve } from "yalps";
 import { CATEGORIES, type Category, type PrimitiveCost } from "./primitive-costs.js";
 
 /** Counts of primitives per access, by name. */
@@ -30,8 +30,9 @@ export interface Bounds {
 }
 
 /**
- * How far a vector may stay from a row, as a share of it. The rows were printed without a spread; repeated `vmexit` runs
- * on one machine, published elsewhere, stay within about this much (cpuid, 1087 to 1110 cycles around 1098).
+ * How far a vector may stay from a row, as a share of it. Assumed: the rows were printed without a spread. Repeated `vmexit`
+ * runs on one machine, published elsewhere, stay within about this much when pinned (cpuid, 1087 to 1110 cycles around
+ * 1098), and were up to 4% lower on an idle or unpinned machine.
  */
 export const ROW_TOLERANCE = 0.01;
 
@@ -41,11 +42,14 @@ export class Calibration {
   /** Rows times costs: how often a cost occurs per access of each row. */
   private readonly matrix: readonly (readonly number[])[];
 
-  /** @throws RangeError when no vector within the prior ranges meets the rows */
+  /** @throws RangeError for two rows of one name */
   constructor(
     readonly costs: readonly PrimitiveCost[],
     readonly observations: readonly Observation[],
   ) {
+    if (new Set(observations.map(({ name }) => name)).size < observations.length) {
+      throw new RangeError("two rows have one name");
+    }
     this.matrix = observations.map(({ counts }) => this.occurrences(counts));
     this.values = this.fit();
   }
@@ -67,7 +71,19 @@ export class Calibration {
     return cycles;
   }
 
-  /** The lowest and highest cycles that the rows and the priors allow for a run, or for `counts` minus `base`. */
+  /** The costs that occur more or less often in one run than in another. */
+  difference(counts: Counts, base: Counts): { cost: string; times: number }[] {
+    const subtrahend = this.occurrences(base);
+    return this.occurrences(counts)
+      .map((n, index) => ({ cost: this.costs[index].name, times: n - subtrahend[index] }))
+      .filter(({ times }) => times !== 0);
+  }
+
+  /**
+   * The lowest and highest cycles that the rows and the priors allow for a run, or for `counts` minus `base`.
+   *
+   * @throws RangeError when no vector within the prior ranges meets the rows
+   */
   bounds(counts: Counts, base: Counts = {}): Bounds {
     const subtrahend = this.occurrences(base);
     return this.optimise(this.occurrences(counts).map((n, index) => n - subtrahend[index]));
@@ -87,24 +103,36 @@ export class Calibration {
 
   /** Indexes of the costs that occur in a row. */
   get used(): number[] {
-    return this.costs.map((_, index) => index).filter((index) => this.matrix.some((row) => row[index] !== 0));
+    return [...this.costs.keys()].filter((index) => this.isUsed(index));
   }
 
   /** How many independent sums of costs the rows fix. */
   get rank(): number {
+    if (this.observations.length === 0) return 0;
     return new SingularValueDecomposition(new Matrix(this.matrix.map((row) => [...row])), {
       autoTranspose: true,
     }).rank;
   }
 
-  /** Indexes of the costs that the rows fix alone: no change of the other costs makes up for a change of these. */
-  get identified(): number[] {
-    const matrix = new Matrix(this.matrix.map((row) => [...row]));
-    const projection = pseudoInverse(matrix).mmul(matrix);
-    return this.used.filter((index) => Math.abs(projection.get(index, index) - 1) < 1e-9);
+  /** Whether any vector within the prior ranges meets the rows. */
+  get feasible(): boolean {
+    return (
+      this.solve(
+        "minimize",
+        this.costs.map(() => 0),
+      ).status === "optimal"
+    );
   }
 
-  /** Groups of costs that occur in a fixed proportion in every row: the rows know only their sum. */
+  /** Indexes of the costs that the rows determine: no change of the other costs makes up for a change of these. */
+  get identified(): number[] {
+    if (this.observations.length === 0) return [];
+    const matrix = new Matrix(this.matrix.map((row) => [...row]));
+    const projection = pseudoInverse(matrix, 1e-9).mmul(matrix);
+    return this.used.filter((index) => Math.abs(projection.get(index, index) - 1) < 1e-6);
+  }
+
+  /** Groups of costs that occur in one proportion in every row, so that the rows cannot tell them apart. */
   get inseparable(): string[][] {
     const groups = new Map<string, string[]>();
     for (const index of this.used) {
@@ -162,50 +190,47 @@ export class Calibration {
   }
 
   private extreme(direction: "minimize" | "maximize", objective: readonly number[]): number {
-    const relevant = this.costs
-      .map((_, index) => index)
-      .filter((i) => objective[i] !== 0 || this.used.includes(i));
-    // The solver's variables start at 0, so each counts from the low end of its range.
-    const atLow = dot(
-      objective,
-      this.costs.map(({ low }) => low),
-    );
-    const constraints: Record<string, ReturnType<typeof inRange>> = {};
-    this.observations.forEach(({ measured, name }, row) => {
-      const rest =
-        measured -
-        dot(
-          this.matrix[row],
-          this.costs.map(({ low }) => low),
-        );
-      const tolerance = ROW_TOLERANCE * measured;
-      constraints[`row ${name}`] = inRange(rest - tolerance, rest + tolerance);
-    });
-    for (const index of relevant) {
-      const { name, low, high } = this.costs[index];
-      constraints[`range ${name}`] = inRange(0, high - low);
-    }
-    const variables = Object.fromEntries(
-      relevant.map((index) => [
-        this.costs[index].name,
-        {
-          objective: objective[index],
-          [`range ${this.costs[index].name}`]: 1,
-          ...Object.fromEntries(
-            this.observations.map(({ name }, row) => [`row ${name}`, this.matrix[row][index]]),
-          ),
-        },
-      ]),
-    );
-    const model: Model = { direction, objective: "objective", constraints, variables };
-    const { status, result } = solve(model);
+    const { status, result } = this.solve(direction, objective);
     if (status !== "optimal") {
       throw new RangeError(
         `no costs within their prior ranges meet the rows ${this.observations.map(({ name }) => name).join(", ")} ` +
           `within ${ROW_TOLERANCE * 100}% (${status})`,
       );
     }
-    return atLow + result;
+    // The solver's variables start at 0, so each counts from the low end of its range.
+    return result + this.atLow(objective);
+  }
+
+  private solve(direction: "minimize" | "maximize", objective: readonly number[]): Solution {
+    const constraints: Record<string, ReturnType<typeof inRange>> = {};
+    this.observations.forEach(({ measured, name }, row) => {
+      const rest = measured - this.atLow(this.matrix[row]);
+      const tolerance = ROW_TOLERANCE * measured;
+      constraints[`row ${name}`] = inRange(rest - tolerance, rest + tolerance);
+    });
+    const relevant = [...this.costs.keys()].filter((index) => objective[index] !== 0 || this.isUsed(index));
+    const variables: Record<string, Record<string, number>> = {};
+    for (const index of relevant) {
+      const { name, low, high } = this.costs[index];
+      constraints[`range ${name}`] = inRange(0, high - low);
+      variables[name] = { objective: objective[index], [`range ${name}`]: 1 };
+      this.observations.forEach((observation, row) => {
+        variables[name][`row ${observation.name}`] = this.matrix[row][index];
+      });
+    }
+    return solve({ direction, objective: "objective", constraints, variables });
+  }
+
+  /** A sum of costs, each at the low end of its range. */
+  private atLow(occurrences: readonly number[]): number {
+    return dot(
+      occurrences,
+      this.costs.map(({ low }) => low),
+    );
+  }
+
+  private isUsed(index: number): boolean {
+    return this.matrix.some((row) => row[index] !== 0);
   }
 }
 

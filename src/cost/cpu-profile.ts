@@ -17,7 +17,6 @@ function sourced<T extends z.ZodType>(value: T) {
 const associativity = sourced(z.strictObject({ entries: count, ways: count }));
 const cacheGeometry = sourced(z.strictObject({ bytes: count, ways: count }));
 const latency = z.strictObject({
-  value: z.number().nonnegative(),
   low: z.number().nonnegative(),
   high: z.number().nonnegative(),
   unit: z.literal("core cycles"),
@@ -50,7 +49,6 @@ const profileFile = z.strictObject({
 
 /** Cycles from the first to the last of what a source gives. */
 export interface Latency {
-  readonly value: number;
   readonly low: number;
   readonly high: number;
   readonly tag: "measured" | "derived" | "assumed";

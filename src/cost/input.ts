@@ -40,11 +40,19 @@ function bounded(low: number, high: number, error: string) {
 export function address(low: number, high: number, what: string, unit = 1) {
   const kind = unit === 1 ? "a whole number" : `a multiple of ${unit}`;
   const error = `${what}, ${kind} from ${low} to ${high}, or "0x..." as text`;
-  const hexadecimal = z.string().regex(/^0x[0-9a-f]+$/i);
+  const hexadecimal = z.string({ error }).regex(/^0x[0-9a-f]+$/i, { error });
   return z
     .union([z.number(), hexadecimal], { error })
     .transform(Number)
     .pipe(bounded(low, high, error).multipleOf(unit, { error }));
+}
+
+/** An object with these fields and no other. */
+export function record<Shape extends z.ZodRawShape>(shape: Shape) {
+  const allowed = `an object with ${Object.keys(shape).join(", ")}`;
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "invalid_type" ? allowed : undefined),
+  });
 }
 
 export function oneOf<const T extends readonly string[]>(values: T) {

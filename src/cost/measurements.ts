@@ -23,11 +23,8 @@ export class Measurement {
   row(name: string): number {
     const cycles = this.cycles.get(name);
     if (cycles === undefined) {
-      throw new InputError(
-        `${this.file}: row ${name}`,
-        notAllowed(undefined),
-        [...this.cycles.keys()].join(", "),
-      );
+      const rows = [...this.cycles.keys()].join(", ");
+      throw new InputError(`${this.file}: row ${name}`, `is not among ${rows}`, "a file with this row");
     }
     return cycles;
   }
@@ -41,7 +38,7 @@ export function loadMeasurement(name: string): Measurement {
 /** Reads a file of measurements, all of one machine. @throws InputError that names the column, line and value */
 export function readMeasurement(path: string): Measurement {
   const file = basename(path);
-  const [header, ...lines] = parse(readFileSync(path, "utf8"), { relax_column_count: true }) as string[][];
+  const [header, ...lines] = parseCsv(path);
   for (const column of COLUMNS) {
     if (!header?.includes(column))
       throw new InputError(`${file}: column ${column}`, notAllowed(undefined), COLUMNS.join(", "));
@@ -57,6 +54,14 @@ export function readMeasurement(path: string): Measurement {
         );
       }
     });
+    // It goes into a mail.
+    if (!/^[\x20-\x7e]+$/.test(cell(0, column)) || /\S{70}/.test(cell(0, column))) {
+      throw new InputError(
+        at(file, 0, column),
+        notAllowed(cell(0, column)),
+        "ASCII, words of less than 70 characters",
+      );
+    }
     return cell(0, column);
   };
 
@@ -66,8 +71,8 @@ export function readMeasurement(path: string): Measurement {
     const name = cell(line, "row");
     if (name === "" || cycles.has(name))
       throw new InputError(at(file, line, "row"), notAllowed(name), "a name, once a file");
-    const value = Number(cell(line, "cycles"));
-    if (!(value > 0 && Number.isFinite(value))) {
+    const value = /^\d+(\.\d+)?$/.test(cell(line, "cycles")) ? Number(cell(line, "cycles")) : 0;
+    if (value === 0) {
       throw new InputError(at(file, line, "cycles"), notAllowed(cell(line, "cycles")), "a positive number");
     }
     if (cell(line, "unit") !== "TSC cycles") {
@@ -76,6 +81,14 @@ export function readMeasurement(path: string): Measurement {
     cycles.set(name, value);
   });
   return new Measurement(file, cycles, only("machine"), only("kernel"), only("source"));
+}
+
+function parseCsv(path: string): string[][] {
+  try {
+    return parse(readFileSync(path, "utf8"), { bom: true, relax_column_count: true });
+  } catch (error) {
+    throw new InputError(path, (error as Error).message, "a readable CSV file with commas between columns");
+  }
 }
 
 /** Lines are counted from 1, and the header is the first. */

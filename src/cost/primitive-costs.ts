@@ -7,7 +7,7 @@
 import * as z from "zod";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
 import type { CpuProfile } from "./cpu-profile.js";
-import { readDataJson } from "./input.js";
+import { InputError, notAllowed, readDataJson } from "./input.js";
 
 /** What cycles are spent on. The categories of a run add up to its total. */
 export const CATEGORIES = [
@@ -56,8 +56,31 @@ const costsFile = z.strictObject({
   ),
 });
 
-/** Prior costs of every primitive on this processor. */
-export function primitiveCosts(cpu: CpuProfile): PrimitiveCost[] {
+/** Ranges, in cycles, to put in place of those of the data files, by the cost's name. */
+export type CostRanges = Readonly<Record<string, { readonly low: number; readonly high: number }>>;
+
+/**
+ * Prior costs of every primitive on this processor.
+ *
+ * @throws InputError for a range of an unknown cost, or one that is empty or negative
+ */
+export function primitiveCosts(cpu: CpuProfile, ranges: CostRanges = {}): PrimitiveCost[] {
+  const costs = costsOf(cpu);
+  for (const [name, range] of Object.entries(ranges)) {
+    const index = costs.findIndex((cost) => cost.name === name);
+    if (index < 0) {
+      const known = costs.map((cost) => cost.name).join(", ");
+      throw new InputError("costs", notAllowed(name), `one of ${known}`);
+    }
+    if (!(range.low >= 0 && range.low <= range.high && Number.isFinite(range.high))) {
+      throw new InputError(`costs: ${name}`, notAllowed(range), "low and high in cycles, 0 <= low <= high");
+    }
+    costs[index] = { ...costs[index], ...range, tag: "assumed", source: "given for this study" };
+  }
+  return costs;
+}
+
+function costsOf(cpu: CpuProfile): PrimitiveCost[] {
   const reference = (
     name: string,
     category: Category,

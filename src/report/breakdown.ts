@@ -12,13 +12,13 @@ const ROW_HEIGHT = 52;
 /** Room for the words behind the longest bar. */
 const RESIDUAL_WIDTH = 190;
 
-/** One record per measured row: cycles per access, the residual as a fraction of the measured value, then cycles by category. */
+/** One record per measured row: cycles per access, the residual in per cent of the measured value, then cycles by category. */
 export function tableBreakdown(study: PciTestdevStudy): Records {
   return study.rows.map(({ name, measured, simulated, residual, breakdown }) => ({
     row: name,
     measured,
     simulated,
-    residual,
+    residualPercent: 100 * residual,
     ...Object.fromEntries(CATEGORIES.map((category) => [category, breakdown[category]])),
   }));
 }

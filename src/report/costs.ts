@@ -8,9 +8,11 @@ import { mailText, type TextColumn, textTables } from "./text-table.js";
 
 /** One record per cost; cycles for one occurrence of the primitive. */
 export function tableCosts(study: PciTestdevStudy): Records {
-  return study.costs.map(({ name, category, tag, prior, fitted, source }) => ({
+  return study.costs.map(({ name, category, identified, tag, prior, fitted, source }) => ({
     name,
     category,
+    unit: "cycles",
+    identified,
     tag,
     priorLow: prior.low,
     prior: prior.value,

@@ -1,6 +1,6 @@
 /**
- * What the fast MMIO bus did to the measured machine: port I/O against fast MMIO, for every CPU the machine may have had and for
- * every case of what the exit handler leaves of the guest's cached paging structures.
+ * What the fast MMIO bus did to the measured machine: port I/O against fast MMIO, for each CPU profile the machine may have had and for
+ * each case of what the exit handler leaves of the guest's cached paging structures.
  */
 import type { FastMmioPrediction, Interval, PciTestdevStudy } from "../study/result.js";
 import { cyclesAxis, type Figure, figureLayout, plotlyText } from "./figure.js";
@@ -56,7 +56,9 @@ export function plotFastMmio(study: PciTestdevStudy): Figure {
     layout: figureLayout({
       title: "SIMULATED: port I/O against fast MMIO, by CPU and by what an exit evicts",
       provenance: study.provenance,
-      machine: `${study.provenance.machine}; each CPU that it can have had is shown`,
+      machine:
+        `${study.provenance.machine}; shown for ${byCpu(study).size} that it can have had. Bars are ranges; where in its ` +
+        "range a mark stands follows from assumptions, not from the rows",
       plotHeight: LINE_HEIGHT * lines.length,
       left: 24 + longest * CHARACTER_WIDTH,
       right: 24,

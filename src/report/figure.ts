@@ -129,9 +129,9 @@ function provenanceNote(lines: readonly string[], left: number): Readonly<Record
 
 /** What stands under every figure, wrapped for it. */
 export function provenanceLines(provenance: Provenance, machine: string): string[] {
-  const { version, model, seed, calibration } = provenance;
+  const { version, model, data, seed, calibration } = provenance;
   return wrapText(
-    `SIMULATED - exitlab ${version}, model ${model}, seed ${seed}, fitted to ${calibration}. Machine: ${machine}`,
+    `SIMULATED - exitlab ${version}, model ${model}, data ${data}, seed ${seed}, fitted to ${calibration}. Machine: ${machine}`,
     SMALL_COLUMNS,
   ).split("\n");
 }

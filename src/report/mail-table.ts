@@ -20,6 +20,7 @@ import { MAIL_WIDTH, mailText, type TextColumn, textTables, wrapText } from "./t
  * @throws Error when a name or the command has other characters or does not fit a line, see `mailText`.
  */
 export function mailTable(study: PciTestdevStudy): string {
+  const { rows: otherRows, rank: otherRank } = study.vmexit2012;
   const parts = [
     headOf(study),
     ...fitTables("SIMULATED against measured [TSC cycles per access]", study.rows),
@@ -28,13 +29,20 @@ export function mailTable(study: PciTestdevStudy): string {
     ),
     ...breakdownTables(study),
     wrapText(
-      "Where the rows know only a sum (below), its division between columns is that of the assumed ranges.",
+      "Of costs that the rows cannot tell apart (below), the division between columns is that of the assumed ranges.",
     ),
     ...comparisonTables(study),
+    wrapText(
+      "fit: the first table's. fast MMIO bus: the same costs on the kernel that has it, mmio-wildcard as an ioeventfd of " +
+        "length 0; the range is over the cases and costs named below.",
+    ),
     ...predictionTables(study),
     ...notesOf(study),
-    ...fitTables("SIMULATED against measured, vmexit of 2012 [TSC cycles per access]", study.vmexit2012),
-    "Another machine, fitted apart.",
+    ...fitTables("SIMULATED against measured, vmexit of 2012 [TSC cycles per access]", otherRows),
+    wrapText(
+      "Another machine, fitted apart" +
+        (otherRank < otherRows.length ? "." : "; as many sums of costs as rows, so any such rows would fit."),
+    ),
     `To repeat:\n  ${wrapText(study.provenance.command, COMMAND_WIDTH).replaceAll("\n", " \\\n    ")}`,
   ];
   return mailText(`${parts.join("\n\n")}\n`);
@@ -44,12 +52,16 @@ export function mailTable(study: PciTestdevStudy): string {
 const COMMAND_WIDTH = MAIL_WIDTH - 6;
 
 function headOf({ provenance }: PciTestdevStudy): string {
-  const { version, model, seed, calibration, machine, shownAs } = provenance;
+  const { version, model, data, seed, calibration, machine, shownAs } = provenance;
   return [
     "SIMULATED, not hardware",
-    wrapText(`exitlab ${version}, model ${model}, seed ${seed}`),
+    wrapText(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`),
     wrapText(`Costs fitted to: ${calibration}`),
     wrapText(`Machine: ${machine}; rows and breakdown are shown as if: ${shownAs}`),
+    wrapText(
+      "One write of one byte per access; one vCPU, guest and EPT in 4K pages, the same address each time. Core cycles of " +
+        "memory references are charged as TSC cycles.",
+    ),
   ].join("\n");
 }
 
@@ -77,11 +89,13 @@ function breakdownTables({ rows }: PciTestdevStudy): string[] {
     "SIMULATED, where the cycles go [TSC cycles per access]",
     [
       rowName,
-      ...CATEGORIES.map((category) => ({
-        header: category,
-        align: "right" as const,
-        text: ({ breakdown }: CalibratedRow) => cycles(breakdown[category]),
-      })),
+      ...CATEGORIES.filter((category) => rows.some(({ breakdown }) => breakdown[category] !== 0)).map(
+        (category) => ({
+          header: category,
+          align: "right" as const,
+          text: ({ breakdown }: CalibratedRow) => cycles(breakdown[category]),
+        }),
+      ),
       { header: "total", align: "right", text: ({ simulated }) => cycles(simulated) },
     ],
     rows,
@@ -93,9 +107,9 @@ function comparisonTables({ comparison }: PciTestdevStudy): string[] {
     "SIMULATED, before and after the fast MMIO bus [TSC cycles per access]",
     [
       { header: "row", align: "left", text: ({ name }) => name },
-      { header: "before", align: "right", text: ({ before }) => cycles(before) },
-      { header: "after", align: "right", text: ({ after }) => cycles(after.value) },
-      { header: "lowest..highest", align: "right", text: ({ after }) => range(after, cycles) },
+      { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
+      { header: "fit", align: "right", text: ({ before }) => cycles(before) },
+      { header: "fast MMIO bus", align: "right", text: ({ after }) => range(after, cycles) },
     ],
     comparison,
   );
@@ -134,20 +148,41 @@ function predictionTables(study: PciTestdevStudy): string[] {
 }
 
 /** What the numbers rest on, and what they cannot tell. */
-function notesOf({ rows, costs, rank, inseparable, predictions }: PciTestdevStudy): string[] {
+function notesOf(study: PciTestdevStudy): string[] {
+  const { rows, costs, rank, inseparable, predictions, excluded } = study;
   const cases = [...new Set(predictions.map(({ exitEvicts }) => exitEvicts))];
   const assumed = costs.filter(({ tag }) => tag === "assumed").length;
-  const identified = costs.filter((cost) => cost.identified).map(({ name }) => name);
-  const sums = inseparable.map((group) => group.join(" + ")).join("; ");
+  const identified = costs
+    .filter((cost) => cost.identified)
+    .map(({ name, fitted }) => `${name} (${range(fitted, cycles)})`);
+  const groups = inseparable.map((group) => group.join(", ")).join("; ");
   return [
-    "difference = fast MMIO - port I/O, positive where fast MMIO is slower. walk: the page walk's part of fast MMIO. " +
-      "refs: paging-structure references per kick, guest and EPT.",
+    `difference = fast MMIO - port I/O, positive where fast MMIO is slower; in the case shown it is ${differenceOf(study)}. walk: the page ` +
+      "walk's part of fast MMIO. refs: paging-structure references per kick, guest and EPT; a walk from nothing makes 24 " +
+      "only where no structure it finds serves it twice.",
     `Assumed: the CPU, one line each; what an exit evicts of the guest's cached paging structures (the ranges span ` +
-      `${cases.join(", ")}, and every CPU where none is named); the range that ${assumed} of the ${costs.length} costs start from. All exits are charged ` +
-      "one round trip, and the references of a walk one after the other: a difference between the exits, or an " +
-      "overlap, is in no range.",
-    `The ${rows.length} rows fix ${rank} sums of the ${costs.length} costs, and alone only ` +
-      `${identified.join(", ") || "none of them"}.` +
-      (sums === "" ? "" : ` They know only the sum of each of these groups: ${sums}.`),
+      `${cases.join(", ")}, and the CPUs where none is named; L3 is never evicted); the range that ${assumed} of the ` +
+      `${costs.length} costs start from. All exits are charged one round trip, and the references of a walk one after the ` +
+      "other: a difference between the exits, or an overlap, is in no range.",
+    `The ${rows.length} rows fix ${rank} sums of the ${costs.length} costs` +
+      (identified.length === 0 ? "" : `, and by itself only ${identified.join(", ")}`) +
+      (groups === "" ? "." : `. They cannot tell apart the costs within each of these groups: ${groups}.`),
+    ...(excluded.length === 0
+      ? []
+      : [
+          `No costs within their ranges meet the rows in these cases, which are left out: ` +
+            `${excluded.map(({ cpu, exitEvicts }) => `${cpu} with ${exitEvicts} evicted`).join(", ")}.`,
+        ]),
   ].map((note) => wrapText(note));
+}
+
+/** The difference in words, with the ranges of the costs in it that nothing but an assumption bounds. */
+function differenceOf({ difference, costs }: PciTestdevStudy): string {
+  const terms = difference.map(({ cost, times }) => {
+    const estimate = costs.find(({ name }) => name === cost);
+    const note = estimate?.tag === "assumed" ? ` (${range(estimate.fitted, cycles)}, assumed)` : "";
+    const count = Math.abs(times) === 1 ? "" : `${references(Math.abs(times))} `;
+    return `${times < 0 ? "minus" : "plus"} ${count}${cost}${note}`;
+  });
+  return terms.join(" ").replace(/^plus /, "");
 }

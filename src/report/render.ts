@@ -2,6 +2,9 @@
  * Figures to static pictures. plotly.js needs a browser's text metrics, so a headless Chromium without network draws them; one
  * browser serves all the figures of a run, because starting it costs more than any picture.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { findChromium, NoChromiumError } from "./chromium.js";
 import type { Figure } from "./figure.js";
@@ -53,18 +56,23 @@ export async function openRenderer(): Promise<OpenRenderer> {
   if (executablePath === null) throw new NoChromiumError();
   // Loaded here: it takes half a second, which importing the package should not cost.
   const { chromium } = await import("playwright-core");
-  const browser = await chromium.launch({
+  // Chromium and its libraries leave files in the user's home; this one is theirs alone and goes with them.
+  const home = await mkdtemp(join(tmpdir(), "exitlab-chromium-"));
+  const removeHome = () => rm(home, { recursive: true, force: true, maxRetries: 3 });
+  const launched = chromium.launch({
     executablePath,
+    env: { ...process.env, HOME: home, XDG_CONFIG_HOME: home, XDG_CACHE_HOME: home },
     args: ARGUMENTS,
     // Chromium refuses its sandbox to root.
     chromiumSandbox: process.getuid?.() !== 0,
     // An interrupt stops a cell; playwright would stop the kernel.
     handleSIGINT: false,
   });
+  const close = () => launched.then((browser) => browser.close()).finally(removeHome);
   try {
-    return { ...rendererOn(await plotlyPage(browser)), close: () => browser.close() };
+    return { ...rendererOn(await plotlyPage(await launched)), close };
   } catch (error) {
-    await browser.close();
+    await close().catch(() => undefined);
     throw error;
   }
 }

@@ -5,18 +5,19 @@
  * The processor behind the rows was never stated, so the fit is made once for each that it can have been, and once for
  * each state in which the exit handler can have left the guest's cached paging structures. The answer covers them all.
  */
-import { basename } from "node:path";
-import { Calibration, type Counts } from "../cost/calibration.js";
+import { Calibration, type Counts, ROW_TOLERANCE } from "../cost/calibration.js";
 import { cpuNames, loadCpu } from "../cost/cpu-profile.js";
+import { InputError } from "../cost/input.js";
 import { loadMeasurement, type Measurement, readMeasurement } from "../cost/measurements.js";
-import { primitiveCosts } from "../cost/primitive-costs.js";
+import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import { EXIT_EVICTS, type ExitEvicts } from "../kvm/x86.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
-import { modelVersion, packageVersion } from "./provenance.js";
+import { dataVersion, modelVersion, packageVersion } from "./provenance.js";
 import type {
   CalibratedRow,
   CostEstimate,
+  DifferenceTerm,
   FastMmioPrediction,
   Interval,
   KernelComparison,
@@ -83,6 +84,8 @@ export interface PciTestdevOptions {
   readonly cpu?: string;
   /** What the exit handler evicts there. */
   readonly exitEvicts?: ExitEvicts;
+  /** Other prior ranges than those of the data files, in cycles, by the cost's name. */
+  readonly costs?: CostRanges;
   /** A CSV file of the six rows on a machine of your own, with a kernel from before the fast MMIO bus. */
   readonly measurement?: string;
   /** Guest instructions per row. The rows are loops over one address: more of them change nothing but the time. */
@@ -92,51 +95,68 @@ export interface PciTestdevOptions {
 
 /** Runs the study. @throws InputError for a wrong option or a data file that is not as it should be */
 export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStudy {
-  const { cpu = "sandy-bridge-ep", exitEvicts = "l1", accesses = 1000, seed = 1 } = options;
+  const { cpu = "sandy-bridge-ep", exitEvicts = "l1", costs = {}, accesses = 1000, seed = 1 } = options;
   const measurement =
     options.measurement === undefined
       ? loadMeasurement("pci-testdev-2013")
       : readMeasurement(options.measurement);
-  const conditions = { accesses, seed };
-  const cases = cpuNames().flatMap((name) =>
-    EXIT_EVICTS.map((evicts) => studyCase(measurement, { ...conditions, cpu: name, exitEvicts: evicts })),
-  );
-  const headline = studyCase(measurement, { ...conditions, cpu, exitEvicts });
+  const conditions = { cpu, exitEvicts, costs, accesses, seed };
+  const headline = studyCase(measurement, conditions);
+  if (headline === null) {
+    throw new InputError(
+      "pci-testdev",
+      `no costs within their ranges meet the measured rows on ${cpu} with ${exitEvicts} evicted`,
+      `rows that some costs meet within ${100 * ROW_TOLERANCE}%`,
+    );
+  }
   const { calibration } = headline;
-
-  const vmexit = loadMeasurement("vmexit-2012");
-  const vmexitCounts = countRows(VMEXIT_ROWS, { ...conditions, cpu, exitEvicts, kernel: "v3.9" });
+  const places = cpuNames().flatMap((name) =>
+    EXIT_EVICTS.map((evicts) => ({ cpu: name, exitEvicts: evicts })),
+  );
+  const studied = places.map((place) => ({
+    place,
+    result: studyCase(measurement, { ...conditions, ...place }),
+  }));
+  const cases = studied.flatMap(({ result }) => result ?? []);
+  const vmexit = calibrate(
+    loadMeasurement("vmexit-2012"),
+    countRows(VMEXIT_ROWS, "v3.9", conditions),
+    conditions,
+  );
   return {
     provenance: {
       version: packageVersion(),
       model: modelVersion(),
+      data: dataVersion(),
       seed,
       calibration: measurement.source,
       machine: measurement.machine,
-      shownAs: `${loadCpu(cpu).model}, exits evict ${exitEvicts}`,
-      command: command({ cpu, exitEvicts, accesses, seed }, options.measurement),
+      shownAs: [`${loadCpu(cpu).model}, exits evict ${exitEvicts}`, ...rangeTexts(costs)].join(", "),
+      command: command(conditions, options.measurement),
     },
     rows: calibratedRows(calibration),
     costs: costEstimates(calibration),
     rank: calibration.rank,
     inseparable: calibration.inseparable,
-    comparison: headline.comparison.map(({ name, before, after }, row) => ({
-      name,
-      before,
+    comparison: headline.comparison.map(({ after, ...row }, index) => ({
+      ...row,
       after: {
-        low: Math.min(...cases.map(({ comparison }) => comparison[row].after.low)),
+        low: Math.min(...cases.map(({ comparison }) => comparison[index].after.low)),
         value: after.value,
-        high: Math.max(...cases.map(({ comparison }) => comparison[row].after.high)),
+        high: Math.max(...cases.map(({ comparison }) => comparison[index].after.high)),
       },
     })),
     predictions: cases.map(({ prediction }) => prediction),
-    vmexit2012: calibratedRows(calibrate(vmexit, vmexitCounts, cpu)),
+    excluded: studied.filter(({ result }) => result === null).map(({ place }) => place),
+    difference: headline.difference,
+    vmexit2012: { rows: calibratedRows(vmexit), rank: vmexit.rank },
   };
 }
 
 interface Conditions {
   readonly cpu: string;
   readonly exitEvicts: ExitEvicts;
+  readonly costs: CostRanges;
   readonly accesses: number;
   readonly seed: number;
 }
@@ -145,19 +165,22 @@ interface StudyCase {
   readonly calibration: Calibration;
   readonly comparison: readonly KernelComparison[];
   readonly prediction: FastMmioPrediction;
+  readonly difference: readonly DifferenceTerm[];
 }
 
-/** The fit and its predictions for one processor in one state. */
-function studyCase(measurement: Measurement, conditions: Conditions): StudyCase {
-  const before = countRows(pciTestdevRows("v3.9"), { ...conditions, kernel: "v3.9" });
-  const after = countRows(pciTestdevRows("v4.2"), { ...conditions, kernel: "v4.2" });
-  const calibration = calibrate(measurement, before, conditions.cpu);
+/** The fit and its predictions for one processor in one state; null where no costs meet the rows. */
+function studyCase(measurement: Measurement, conditions: Conditions): StudyCase | null {
+  const before = countRows(pciTestdevRows("v3.9"), "v3.9", conditions);
+  const after = countRows(pciTestdevRows("v4.2"), "v4.2", conditions);
+  const calibration = calibrate(measurement, before, conditions);
+  if (!calibration.feasible) return null;
   const pio = after["portio-wildcard-eventfd"];
   const mmio = after["mmio-wildcard-eventfd"];
   return {
     calibration,
     comparison: Object.keys(before).map((name) => ({
       name,
+      measured: measurement.row(name),
       before: calibration.predict(before[name]),
       after: { ...calibration.bounds(after[name]), value: calibration.predict(after[name]) },
     })),
@@ -174,26 +197,33 @@ function studyCase(measurement: Measurement, conditions: Conditions): StudyCase 
       },
       walk: { ...calibration.categoryBounds(mmio, "walk"), value: calibration.breakdown(mmio).walk },
     },
+    difference: calibration.difference(mmio, pio),
   };
 }
 
-function calibrate(measurement: Measurement, counts: Record<string, Counts>, cpu: string): Calibration {
+function calibrate(
+  measurement: Measurement,
+  counts: Record<string, Counts>,
+  { cpu, costs }: Conditions,
+): Calibration {
   const observations = Object.entries(counts).map(([name, rowCounts]) => ({
     name,
     counts: rowCounts,
     measured: measurement.row(name),
   }));
-  return new Calibration(primitiveCosts(loadCpu(cpu)), observations);
+  return new Calibration(primitiveCosts(loadCpu(cpu), costs), observations);
 }
 
 /** Runs each row and returns its counts per access. */
 function countRows(
   rows: Readonly<Record<string, RowScenario>>,
-  conditions: Conditions & { readonly kernel: KernelVersion },
+  kernel: KernelVersion,
+  { cpu, exitEvicts, accesses, seed }: Conditions,
 ): Record<string, Counts> {
+  const machine = { cpu, kernel, exitEvicts, memslots: [{ gpa: 0, size: 64 * 2 ** 20 }], accesses, seed };
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
-      const { counts, scenario } = run({ ...conditions, ...row, memslots: [{ gpa: 0, size: 64 * 2 ** 20 }] });
+      const { counts, scenario } = run({ ...machine, ...row }, "pci-testdev");
       return [name, perAccess(counts, scenario.accesses)];
     }),
   );
@@ -233,10 +263,19 @@ function costEstimates(calibration: Calibration): CostEstimate[] {
   });
 }
 
-function command({ cpu, exitEvicts, accesses, seed }: Conditions, measurement?: string): string {
-  const own = measurement === undefined ? "" : ` --measurement ${basename(measurement)}`;
-  return (
-    `npx exitlab study pci-testdev --cpu ${cpu} --exit-evicts ${exitEvicts} --accesses ${accesses} --seed ${seed}` +
-    own
-  );
+function rangeTexts(costs: CostRanges): string[] {
+  return Object.entries(costs).map(([name, { low, high }]) => `${name}=${low}..${high}`);
+}
+
+function command({ cpu, exitEvicts, costs, accesses, seed }: Conditions, measurement?: string): string {
+  return [
+    `npx exitlab study pci-testdev --cpu ${cpu} --exit-evicts ${exitEvicts} --accesses ${accesses} --seed ${seed}`,
+    ...rangeTexts(costs).map((text) => `--cost ${text}`),
+    ...(measurement === undefined ? [] : [`--measurement ${shellWord(measurement)}`]),
+  ].join(" ");
+}
+
+/** A word as a shell takes it whole. */
+function shellWord(text: string): string {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,7 @@
 /**
- * What made a result: the package's version and a digest of the sources that decide behaviour. In a clone the digest is
- * taken from `src/`; an installed package has the one its build wrote down.
+ * What made a result: the package's version, a digest of the sources that decide it, and a digest of the data it rests on.
+ *
+ * Compiled code carries the digest of the sources it was compiled from, whatever has become of them since.
  */
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -11,8 +12,8 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SOURCES = join(ROOT, "src");
 const STAMP = join(ROOT, "dist", "build.json");
 
-/** The folders whose code decides what happens in a run; cycles come from data. */
-const MODEL = ["x86", "kvm", "workload"] as const;
+/** The folders whose code decides a figure, from behaviour to fit. */
+const MODEL = ["x86", "kvm", "workload", "cost", "study"] as const;
 
 /** What the build writes beside its output. */
 export interface BuildStamp {
@@ -22,34 +23,26 @@ export interface BuildStamp {
   readonly model: string;
 }
 
-/** SHA-256, in hex, over the names and contents of the sources in a folder. */
-export function sourceDigest(...directories: string[]): string {
-  const hash = createHash("sha256");
-  for (const directory of directories) {
-    const files = readdirSync(directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && /\.(ts|mjs|py)$/.test(entry.name))
-      .map((entry) => relative(SOURCES, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
-      .sort();
-    for (const file of files) {
-      const text = readFileSync(join(SOURCES, file));
-      hash.update(`${file}\0${text.length}\0`).update(text);
-    }
-  }
-  return hash.digest("hex");
-}
+/** The stamp of the code that runs, taken when it is loaded; null for sources that run uncompiled. */
+const compiledFrom: BuildStamp | null =
+  import.meta.url.endsWith(".js") && existsSync(STAMP) ? JSON.parse(readFileSync(STAMP, "utf8")) : null;
 
 /** The stamp that belongs to the sources as they are now. */
 export function buildStamp(): BuildStamp {
   return {
-    source: sourceDigest(SOURCES),
-    model: sourceDigest(...MODEL.map((folder) => join(SOURCES, folder))),
+    source: digest(SOURCES),
+    model: digest(...MODEL.map((folder) => join(SOURCES, folder))),
   };
 }
 
-/** Digest of the simulation core, 8 hex digits. */
+/** Digest of the code that decides a figure, 8 hex digits. */
 export function modelVersion(): string {
-  const { model } = existsSync(SOURCES) ? buildStamp() : readStamp();
-  return model.slice(0, 8);
+  return (compiledFrom ?? buildStamp()).model.slice(0, 8);
+}
+
+/** Digest of the data folder: measurements, processor profiles, costs. 8 hex digits. */
+export function dataVersion(): string {
+  return digest(join(ROOT, "data")).slice(0, 8);
 }
 
 /** The package's version. */
@@ -57,16 +50,25 @@ export function packageVersion(): string {
   return (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
 }
 
-/** Whether the built package is older than the sources beside it. */
-export function isBuildStale(): boolean {
-  return existsSync(SOURCES) && existsSync(STAMP) && readStamp().source !== buildStamp().source;
-}
-
-/** Says on stderr that the build is stale; called when the built package is imported. */
+/** Says on stderr that the sources have changed since they were compiled; called when the built package is imported. */
 export function warnIfStale(): void {
-  if (isBuildStale()) console.warn("exitlab: src/ has changed since the last build; run: npm run build");
+  if (compiledFrom !== null && existsSync(SOURCES) && compiledFrom.source !== buildStamp().source) {
+    console.warn("exitlab: src/ has changed since the last build; run: npm run build");
+  }
 }
 
-function readStamp(): BuildStamp {
-  return JSON.parse(readFileSync(STAMP, "utf8")) as BuildStamp;
+/** SHA-256, in hex, over the names and contents of the sources and data files in some folders. */
+function digest(...directories: string[]): string {
+  const hash = createHash("sha256");
+  for (const directory of directories) {
+    const files = readdirSync(directory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && /\.(ts|mjs|py|json|csv)$/.test(entry.name))
+      .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
+      .sort();
+    for (const file of files) {
+      const text = readFileSync(join(ROOT, file));
+      hash.update(`${file}\0${text.length}\0`).update(text);
+    }
+  }
+  return hash.digest("hex");
 }

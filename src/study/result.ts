@@ -19,14 +19,16 @@ export type Breakdown = Readonly<Record<Category, number>>;
 export interface Provenance {
   /** Version of the package, such as "0.1.0". */
   readonly version: string;
-  /** Digest of the simulation core's sources, 8 hex digits. */
+  /** Digest of the sources that decide a figure, 8 hex digits. */
   readonly model: string;
+  /** Digest of the measurements, profiles and costs it rests on, 8 hex digits. */
+  readonly data: string;
   readonly seed: number;
   /** The measurement the costs were fitted to, with its source. */
   readonly calibration: string;
   /** What is known of the measured machine. */
   readonly machine: string;
-  /** The processor, and what exits evict there, that rows and costs are shown for. */
+  /** What rows and costs are shown for: the processor, what exits evict there, costs that were changed. */
   readonly shownAs: string;
   /** The command that makes the same bytes again. */
   readonly command: string;
@@ -51,7 +53,7 @@ export interface CostEstimate {
   readonly prior: Interval;
   /** What the rows leave of it. */
   readonly fitted: Interval;
-  /** Whether the rows fix it, whatever the priors say. */
+  /** Whether the rows determine it apart from all others; how well, its fitted range says. */
   readonly identified: boolean;
   readonly tag: Tag;
   readonly source: string;
@@ -77,10 +79,24 @@ export interface FastMmioPrediction {
 /** A row before and after the fast MMIO bus, on the measured machine. */
 export interface KernelComparison {
   readonly name: string;
-  /** Fitted to the measured row. */
+  readonly measured: number;
+  /** Fitted to the measured row, for the case that the study is shown for. */
   readonly before: number;
-  /** Simulated; its ends cover every plausible processor and every state that the exit handler leaves. */
+  /** On the kernel with the fast bus; its ends cover all predictions' processors and states. */
   readonly after: Interval;
+}
+
+/** A cost in a difference of two runs, and how often more per access it occurs in the first. */
+export interface DifferenceTerm {
+  readonly cost: string;
+  readonly times: number;
+}
+
+/** The rows of another machine, fitted apart. */
+export interface OtherMachine {
+  readonly rows: readonly CalibratedRow[];
+  /** How many independent sums of costs its rows fix; as many as rows means that any rows would fit. */
+  readonly rank: number;
 }
 
 /** The headline study: six measured rows, the fit, and what was never published. */
@@ -90,10 +106,14 @@ export interface PciTestdevStudy {
   readonly costs: readonly CostEstimate[];
   /** How many independent sums of costs the rows fix. */
   readonly rank: number;
-  /** Groups of costs of which the rows know only a sum. */
+  /** Groups of costs that occur in one proportion in all rows, so that the rows cannot tell them apart. */
   readonly inseparable: readonly (readonly string[])[];
   readonly comparison: readonly KernelComparison[];
   readonly predictions: readonly FastMmioPrediction[];
-  /** The vmexit rows of 2012: another machine, fitted apart. */
-  readonly vmexit2012: readonly CalibratedRow[];
+  /** Cases that the rows rule out: no costs within their prior ranges meet them. */
+  readonly excluded: readonly { readonly cpu: string; readonly exitEvicts: string }[];
+  /** What the difference between fast MMIO and port I/O is made of, in the case that the study is shown for. */
+  readonly difference: readonly DifferenceTerm[];
+  /** The vmexit rows of 2012. */
+  readonly vmexit2012: OtherMachine;
 }

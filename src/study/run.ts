@@ -11,7 +11,7 @@ import type { Vmx } from "../kvm/vmx.js";
 import { GuestTables } from "../workload/guest-tables.js";
 import { Workload } from "../workload/workload.js";
 import { PAGE } from "../x86/mmu.js";
-import { parseScenario, type Scenario, type ScenarioInput } from "./scenario.js";
+import { hex, parseScenario, type Scenario, type ScenarioInput } from "./scenario.js";
 
 export interface Run {
   readonly scenario: Scenario;
@@ -21,22 +21,25 @@ export interface Run {
   readonly signals: readonly number[];
 }
 
-/** @throws InputError for a scenario that cannot be */
-export function run(input: ScenarioInput): Run {
-  const scenario = parseScenario(input);
+/** Runs a scenario; `what` names it in errors. @throws InputError for a scenario that cannot be */
+export function run(input: ScenarioInput, what = "scenario"): Run {
+  const scenario = parseScenario(input, what);
   const vm = createVm(scenario.kernel, loadCpu(scenario.cpu).geometry);
   vm.exitEvicts = scenario.exitEvicts;
 
   scenario.memslots.forEach((slot, index) => {
-    refused(`memslots[${index}]`, slot, () => vm.setUserMemoryRegion(slot));
+    asked(`${what}: memslots[${index}]`, slot, () => vm.setUserMemoryRegion(slot));
   });
   const eventfds = scenario.ioeventfds.map((args, index) =>
-    refused(`ioeventfds[${index}]`, args, () => vm.assignIoeventfd(args)),
+    asked(`${what}: ioeventfds[${index}]`, args, () => vm.assignIoeventfd(args)),
   );
-  for (const { port, len } of scenario.inKernelPorts) vm.registerPioDevice(port, len);
-  for (const { port, len } of scenario.deviceModelPorts)
+  scenario.inKernelPorts.forEach((ports, index) => {
+    asked(`${what}: inKernelPorts[${index}]`, ports, () => vm.registerPioDevice(ports.port, ports.len));
+  });
+  for (const { port, len } of scenario.deviceModelPorts) {
     vm.addDeviceModel({ exit: KVM_EXIT_IO, addr: port, len });
-  mapGuest(vm, scenario);
+  }
+  mapGuest(vm, scenario, what);
 
   const accesses = scenario.workload.map((access) => ({
     ...access,
@@ -63,48 +66,43 @@ function execute(vm: Vmx, workload: Workload, instructions: number): void {
 }
 
 /** Maps every page that the workload touches; the tables lie at the end of the last writable slot. */
-function mapGuest(vm: Vmx, scenario: Scenario): void {
-  const index = scenario.memslots.findLastIndex(({ readonly }) => !readonly);
-  if (index < 0) {
-    throw new InputError(
-      "scenario: memslots",
-      "all are read-only",
-      "a writable slot, for the guest's page tables",
-    );
-  }
-  const slot = scenario.memslots[index];
-  const tables = new GuestTables(vm, (slot.gpa + slot.size) / PAGE);
-  const touched = scenario.workload
+function mapGuest(vm: Vmx, { memslots, workload, guestPages }: Scenario, what: string): void {
+  const index = memslots.findLastIndex(({ readonly }) => !readonly);
+  const allowed = "a writable slot with room for the guest's page tables at its end";
+  if (index < 0) throw new InputError(`${what}: memslots`, "all are read-only", allowed);
+  const { gpa, size } = memslots[index];
+  const end = gpa + size;
+
+  const touched = workload
     .filter(({ op }) => op === "store" || op === "load")
-    .map(({ address, footprint, size }) => ({ first: address, end: address + (footprint ?? size) }));
-  for (const { first, end } of touched) {
-    const large = scenario.guestPages === "2M";
-    refused(`memslots[${index}]`, slot, () =>
-      tables.mapIdentity(Math.floor(first / PAGE), Math.ceil(end / PAGE), large),
-    );
-  }
-  const firstTable = tables.firstGfn * PAGE;
-  for (const { first, end } of touched) {
-    if (first < slot.gpa + slot.size && end > firstTable) {
-      throw new InputError(
-        "scenario: workload",
-        `addresses ${first} to ${end - 1} run into the guest's page tables`,
-        `addresses below ${firstTable} or from ${slot.gpa + slot.size}, the end of the last writable slot, on`,
-      );
+    .map((access) => ({ first: access.address, end: access.address + (access.footprint ?? access.size) }));
+  const tables = new GuestTables(vm, gpa / PAGE, end / PAGE);
+  try {
+    for (const range of touched) {
+      tables.mapIdentity(Math.floor(range.first / PAGE), Math.ceil(range.end / PAGE), guestPages === "2M");
     }
+  } catch (error) {
+    if (!(error instanceof KvmError)) throw error;
+    throw new InputError(`${what}: memslots[${index}].size`, notAllowed(size), allowed);
+  }
+
+  const firstTable = tables.firstGfn * PAGE;
+  const hit = touched.find((range) => range.first < end && range.end > firstTable);
+  if (hit !== undefined) {
+    throw new InputError(
+      `${what}: workload`,
+      `${hex(hit.first)} to ${hex(hit.end - 1)} runs into the guest's page tables`,
+      `addresses below ${hex(firstTable)} or from ${hex(end)}, the end of the last writable slot, on`,
+    );
   }
 }
 
-/** Runs what the kernel may refuse, and names the field when it does. */
-function refused<T>(field: string, value: unknown, call: () => T): T {
+/** Asks the kernel for something it may refuse, and names the field when it does. */
+function asked<T>(field: string, value: unknown, call: () => T): T {
   try {
     return call();
   } catch (error) {
     if (!(error instanceof KvmError)) throw error;
-    throw new InputError(
-      `scenario: ${field}`,
-      notAllowed(value),
-      `what the kernel accepts (${error.message})`,
-    );
+    throw new InputError(field, notAllowed(value), `what the kernel accepts (${error.message})`);
   }
 }

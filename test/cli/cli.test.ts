@@ -32,7 +32,7 @@ describe("exitlab study", () => {
     const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--seed", "3"]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(
-      /^SIMULATED, not hardware\nexitlab \d+\.\d+\.\d+, model [0-9a-f]{8}, seed 3\nCosts fitted to: QEMU/,
+      /^SIMULATED, not hardware\nexitlab \d+\.\d+\.\d+, model [0-9a-f]{8}, data [0-9a-f]{8}, seed 3\nCosts fitted to: QEMU/,
     );
     for (const line of stdout.split("\n")) expect(line).toMatch(/^[\x20-\x7e]{0,75}$/);
   });
@@ -60,6 +60,20 @@ describe("exitlab study", () => {
     expect(stdout).toContain(readFileSync(join(out, "table.txt"), "utf8"));
   });
 
+  it("takes another range for a cost, and repeats it in its command", () => {
+    const { stdout, status } = exitlab([
+      "study",
+      "pci-testdev",
+      "--cost",
+      "fastPioOut=20..60",
+      "--cost",
+      "vmread=10..20",
+    ]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("fastPioOut (20..60, assumed)");
+    expect(stdout.replaceAll(/\s+\\?\s*/g, " ")).toContain("--cost fastPioOut=20..60 --cost vmread=10..20");
+  });
+
   it("fits rows of one's own", () => {
     const mine = readFileSync(ROWS, "utf8").replace("8796", "9100");
     const { stdout, status } = exitlab(["study", "pci-testdev", "--measurement", file("mine.csv", mine)]);
@@ -76,7 +90,7 @@ describe("exitlab study", () => {
     [
       "rows that no costs can meet",
       readFileSync(ROWS, "utf8").replace("8796", "1000"),
-      "no costs within their prior ranges meet",
+      "no costs within their ranges meet the measured rows on sandy-bridge-ep with l1 evicted",
     ],
   ])("refuses %s", (_, csv, message) => {
     const { stdout, stderr, status } = exitlab([
@@ -90,6 +104,9 @@ describe("exitlab study", () => {
   });
 
   it.each([
+    [["--cost", "fastPioOut"], '--cost: "fastPioOut" is not allowed; allowed: name=low..high'],
+    [["--cost", "walk=1..2"], 'costs: "walk" is not allowed; allowed: one of walkReferenceL1'],
+    [["--measurement", "/nowhere.csv"], "/nowhere.csv: ENOENT"],
     [["--cpu", "486"], "Allowed choices are ivy-bridge-i7-3770k"],
     [["--accesses", "-1"], '--accesses: "-1" is not allowed; allowed: a whole number'],
     [["--accesses", "0"], "accesses: 0 is not allowed"],

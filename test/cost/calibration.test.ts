@@ -32,7 +32,7 @@ describe("a calibration", () => {
     expect(calibration.inseparable).toEqual([]);
   });
 
-  it("knows only the sum of costs that always occur together, and says so", () => {
+  it("cannot tell apart costs that always occur together, and says so", () => {
     const costs = [cost("a", 0, 100), cost("b", 0, 100), cost("c", 0, 100)];
     const rows = [
       { name: "one", counts: { a: 1, b: 1 }, measured: 100 },
@@ -41,6 +41,7 @@ describe("a calibration", () => {
     const calibration = new Calibration(costs, rows);
     expect(calibration.inseparable).toEqual([["a", "b"]]);
     expect(calibration.rank).toBe(2);
+    expect(calibration.identified).toEqual([2]);
     const { low, high } = calibration.costBounds(0);
     expect(low).toBeCloseTo(0, 6);
     expect(high).toBeCloseTo(100, 6);
@@ -65,6 +66,13 @@ describe("a calibration", () => {
     expect(() => calibration.costBounds(0)).toThrow(
       "no costs within their prior ranges meet the rows row within 1%",
     );
+  });
+
+  it("has nothing to say of its own without rows, and takes no two rows of one name", () => {
+    const none = new Calibration([cost("a", 1, 3)], []);
+    expect([none.rank, none.identified, none.inseparable, none.feasible]).toEqual([0, [], [], true]);
+    const row = { name: "row", counts: { a: 1 }, measured: 2 };
+    expect(() => new Calibration([cost("a", 1, 3)], [row, row])).toThrow("two rows have one name");
   });
 
   it("bounds a difference more tightly than the two ends apart, because what both share cancels", () => {

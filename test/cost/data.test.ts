@@ -56,7 +56,7 @@ describe("a file of measurements", () => {
 
   it("that lacks a row is refused when the row is asked for", () => {
     expect(() => readMeasurement(csv(`${header}a,3,TSC cycles,m,k,s\n`)).row("b")).toThrow(
-      "mine.csv: row b: is missing; allowed: a",
+      "mine.csv: row b: is not among a; allowed: a file with this row",
     );
   });
 });
@@ -70,11 +70,10 @@ describe("a processor profile", () => {
     },
   );
 
-  it.each(cpuNames())("%s has ranges that hold their value", (name) => {
-    for (const { low, value, high } of Object.values(loadCpu(name).latency)) {
-      expect(low).toBeLessThanOrEqual(value);
-      expect(value).toBeLessThanOrEqual(high);
-    }
+  it.each(cpuNames())("%s has levels of memory that are slower the farther they are", (name) => {
+    const { L1, L2, L3, Dram } = loadCpu(name).latency;
+    for (const { low, high } of [L1, L2, L3, Dram]) expect(low).toBeLessThanOrEqual(high);
+    expect([L1.high < L2.low, L2.high < L3.low, L3.high < Dram.low]).toEqual([true, true, true]);
   });
 
   it("with an unknown name is refused with the names there are", () => {

@@ -29,7 +29,9 @@ test.each(FIGURES)("%s: says on its face that it is simulated, by what and fitte
   const { title, annotations } = plot(study).layout;
   expect(title.text).toMatch(/^SIMULATED/);
   const [note] = annotations as { text: string }[];
-  expect(note.text).toMatch(/^SIMULATED - exitlab 0\.1\.0, model 3f2a91c0, seed 1, fitted to kvm-unit-tests/);
+  expect(note.text).toMatch(
+    /^SIMULATED - exitlab 0\.1\.0, model 3f2a91c0, data b07c55d2, seed 1, fitted to kvm-unit-tests/,
+  );
 });
 
 test.each(FIGURES)(

@@ -17,13 +17,13 @@ describe("the study of the pci-testdev rows", () => {
   });
 
   it("fits the vmexit rows of 2012 apart: their exit alone costs more than a whole port write of 2013", () => {
-    const vmcall = study.vmexit2012.find(({ name }) => name === "vmcall");
+    const vmcall = study.vmexit2012.rows.find(({ name }) => name === "vmcall");
     expect(vmcall?.breakdown.exit).toBeGreaterThan(1777);
-    for (const { residual } of study.vmexit2012) expect(Math.abs(residual)).toBeLessThan(0.01);
+    for (const { residual } of study.vmexit2012.rows) expect(Math.abs(residual)).toBeLessThan(0.01);
   });
 
   it("breaks every row down into categories that add up to its total", () => {
-    for (const { simulated, breakdown } of [...study.rows, ...study.vmexit2012]) {
+    for (const { simulated, breakdown } of [...study.rows, ...study.vmexit2012.rows]) {
       expect(Object.values(breakdown).reduce((a, b) => a + b)).toBeCloseTo(simulated, 6);
     }
   });
@@ -45,12 +45,49 @@ describe("the study of the pci-testdev rows", () => {
     }
   });
 
-  it("says that walk and emulation, and exit and bus lookup, are known only as sums", () => {
+  it("says that the rows cannot tell walk from emulation, nor the exit from the bus lookup", () => {
     expect(study.inseparable).toContainEqual(
       expect.arrayContaining(["emulateInstruction", "walkReferenceL2"]),
     );
     expect(study.inseparable).toContainEqual(["exitRoundTrip", "ioBusLookup"]);
     expect(study.rank).toBe(5);
+    expect(study.costs.filter(({ identified }) => identified).map(({ name }) => name)).toEqual([
+      "datamatchCompare",
+    ]);
+  });
+
+  it("says what the difference of fast MMIO and port I/O is made of: two walk references against the dispatch of OUT", () => {
+    expect(study.difference).toEqual([
+      { cost: "walkReferenceL2", times: 2 },
+      { cost: "fastPioOut", times: -1 },
+    ]);
+  });
+
+  it("follows a prior range that is changed, and says so", () => {
+    const changed = studyPciTestdev({ costs: { fastPioOut: { low: 20, high: 60 } } });
+    const lowest = (of: typeof study) => Math.min(...of.predictions.map(({ difference }) => difference.low));
+    expect(lowest(study)).toBeCloseTo(8 - 250, 6);
+    expect(lowest(changed)).toBeCloseTo(8 - 60, 6);
+    expect(changed.provenance.shownAs).toContain("fastPioOut=20..60");
+    expect(changed.provenance.command).toContain("--cost fastPioOut=20..60");
+  });
+
+  it("leaves out the cases that the rows exclude, names them, and fails when the case shown is one of them", () => {
+    // No costs meet the rows when the walk alone may take more than emulation leaves.
+    const costs = { emulateInstruction: { low: 2000, high: 3500 } };
+    const { excluded, predictions } = studyPciTestdev({ costs });
+    expect(excluded).toContainEqual({ cpu: "westmere-x990", exitEvicts: "translations" });
+    expect(predictions).toHaveLength(16 - excluded.length);
+    expect(() => studyPciTestdev({ costs, ...excluded[0] } as never)).toThrow(
+      "no costs within their ranges meet",
+    );
+  });
+
+  it.each([
+    [{ fastPioOut: { low: 9, high: 3 } }, 'costs: fastPioOut: {"low":9,"high":3} is not allowed'],
+    [{ walk: { low: 1, high: 3 } }, 'costs: "walk" is not allowed; allowed: one of walkReferenceL1'],
+  ])("refuses the range %j", (costs, message) => {
+    expect(() => studyPciTestdev({ costs: costs as never })).toThrow(message);
   });
 
   it("needs userspace trips of different length for MMIO and port I/O, as the rows demand", () => {
