@@ -1,7 +1,7 @@
 /**
  * The compiled package, dist/, and the stamp that says which sources it was compiled from.
  */
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { fail, inProject, runNode, say, writeWhole } from "./project.mjs";
 
@@ -35,7 +35,16 @@ export async function build() {
     inProject("tsconfig.json"),
   );
   if (status !== 0) fail("the sources do not compile");
+  linkCommand();
   writeWhole(stamp, `${JSON.stringify((await provenanceOfBuild()).buildStamp())}\n`);
+}
+
+/** Makes `npx exitlab` find the command here. npm links it only if it was compiled before the packages were installed. */
+function linkCommand() {
+  chmodSync(inProject("dist/cli/main.js"), 0o755);
+  const link = inProject("node_modules/.bin/exitlab");
+  rmSync(link, { force: true });
+  symlinkSync("../../dist/cli/main.js", link);
 }
 
 /**
