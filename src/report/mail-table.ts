@@ -41,7 +41,9 @@ export function mailTable(study: PciTestdevStudy): string {
     ...fitTables("SIMULATED against measured, vmexit of 2012 [TSC cycles per access]", otherRows),
     wrapText(
       "Another machine, fitted apart" +
-        (otherRank < otherRows.length ? "." : "; as many sums of costs as rows, so any such rows would fit."),
+        (otherRank < otherRows.length
+          ? "."
+          : "; as many sums of costs as rows, so almost any such rows would fit."),
     ),
     `To repeat:\n  ${wrapText(study.provenance.command, COMMAND_WIDTH).replaceAll("\n", " \\\n    ")}`,
   ];
