@@ -4,10 +4,10 @@ import { InputError } from "../cost/input.js";
 import { textTable } from "../report/text-table.js";
 import { modelVersion, packageVersion } from "../study/provenance.js";
 import { type Run, run } from "../study/run.js";
-import { parseScenario } from "../study/scenario.js";
+import { hex, type ScenarioInput } from "../study/scenario.js";
 
 export function runCommand(path: string, { json = false }: { json?: boolean }): void {
-  const result = run(parseScenario(readJson(path), path), path);
+  const result = run(readJson(path), path);
   if (json) {
     const version = { version: packageVersion(), model: modelVersion() };
     process.stdout.write(`${JSON.stringify({ ...version, ...result }, null, 2)}\n`);
@@ -33,13 +33,14 @@ function table({ scenario, counts, signals }: Run): string {
       rows,
     ),
     ...signals.map(
-      (count, index) => `ioeventfds[${index}] at 0x${ioeventfds[index].addr.toString(16)}: ${count} signals`,
+      (count, index) => `ioeventfds[${index}] at ${hex(ioeventfds[index].addr)}: ${count} signals`,
     ),
   ];
   return `${lines.join("\n")}\n`;
 }
 
-function readJson(path: string): unknown {
+/** Whatever the file holds: `run` checks it. */
+function readJson(path: string): ScenarioInput {
   try {
     return JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {

@@ -73,9 +73,8 @@ export class Calibration {
 
   /** The costs that occur more or less often in one run than in another. */
   difference(counts: Counts, base: Counts): { cost: string; times: number }[] {
-    const subtrahend = this.occurrences(base);
-    return this.occurrences(counts)
-      .map((n, index) => ({ cost: this.costs[index].name, times: n - subtrahend[index] }))
+    return this.occurrences(counts, base)
+      .map((times, index) => ({ cost: this.costs[index].name, times }))
       .filter(({ times }) => times !== 0);
   }
 
@@ -85,8 +84,7 @@ export class Calibration {
    * @throws RangeError when no vector within the prior ranges meets the rows
    */
   bounds(counts: Counts, base: Counts = {}): Bounds {
-    const subtrahend = this.occurrences(base);
-    return this.optimise(this.occurrences(counts).map((n, index) => n - subtrahend[index]));
+    return this.optimise(this.occurrences(counts, base));
   }
 
   /** The bounds of the costs of one category in a run. */
@@ -144,8 +142,11 @@ export class Calibration {
     return [...groups.values()].filter((group) => group.length > 1);
   }
 
-  private occurrences(counts: Counts): number[] {
-    return this.costs.map(({ primitives }) => primitives.reduce((sum, name) => sum + (counts[name] ?? 0), 0));
+  /** How often each cost occurs in a run, or how much more often than in `base`. */
+  private occurrences(counts: Counts, base: Counts = {}): number[] {
+    const total = (of: Counts, names: readonly string[]) =>
+      names.reduce((sum, name) => sum + (of[name] ?? 0), 0);
+    return this.costs.map(({ primitives }) => total(counts, primitives) - total(base, primitives));
   }
 
   /** Least squares with x >= low by the solver; a cost beyond its high end is fixed there and the rest solved again. */

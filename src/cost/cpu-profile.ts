@@ -6,8 +6,12 @@ import * as z from "zod";
 import type { CpuGeometry } from "../x86/cpu.js";
 import { dataNames, InputError, notAllowed, readDataJson } from "./input.js";
 
+/** How a value is known. */
+export const TAGS = ["measured", "derived", "assumed"] as const;
+export type Tag = (typeof TAGS)[number];
+
 const source = z.string().min(1);
-const tag = z.enum(["measured", "derived", "assumed"]);
+const tag = z.enum(TAGS);
 const count = z.number().int().positive();
 
 function sourced<T extends z.ZodType>(value: T) {
@@ -51,7 +55,7 @@ const profileFile = z.strictObject({
 export interface Latency {
   readonly low: number;
   readonly high: number;
-  readonly tag: "measured" | "derived" | "assumed";
+  readonly tag: Tag;
   readonly source: string;
 }
 

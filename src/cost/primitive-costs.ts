@@ -6,7 +6,7 @@
  */
 import * as z from "zod";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
-import type { CpuProfile } from "./cpu-profile.js";
+import { type CpuProfile, TAGS, type Tag } from "./cpu-profile.js";
 import { InputError, notAllowed, readDataJson } from "./input.js";
 
 /** What cycles are spent on. The categories of a run add up to its total. */
@@ -21,10 +21,6 @@ export const CATEGORIES = [
   "userspace",
 ] as const;
 export type Category = (typeof CATEGORIES)[number];
-
-/** How a value is known. */
-export const TAGS = ["measured", "derived", "assumed"] as const;
-export type Tag = (typeof TAGS)[number];
 
 export interface PrimitiveCost {
   readonly name: string;

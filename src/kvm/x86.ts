@@ -39,10 +39,9 @@ const DELAY_PORT = 0x80;
 /** More exits than any instruction of the model needs: beyond it the guest makes no progress. */
 const MAX_EXITS_PER_INSTRUCTION = 64;
 
-/** A range of addresses or ports that a device model in userspace answers. */
+/** Ports that a device model in userspace answers. */
 interface DeviceModel {
-  readonly exit: typeof KVM_EXIT_IO | typeof KVM_EXIT_MMIO;
-  readonly addr: number;
+  readonly port: number;
   readonly len: number;
 }
 
@@ -62,7 +61,7 @@ export abstract class X86 extends Mmu {
     this.evictionDepth = EXIT_EVICTS.indexOf(evicts);
   }
 
-  /** A device model in userspace: an exit to userspace within its range also runs the model. */
+  /** A device model in userspace: an exit to userspace for one of its ports also runs the model. */
   addDeviceModel(model: DeviceModel): void {
     this.deviceModels.push(model);
   }
@@ -131,10 +130,13 @@ export abstract class X86 extends Mmu {
 
   private runUserspace(): void {
     const { exitReason, addr } = this.run;
-    this.counts[exitReason === KVM_EXIT_IO ? KVM.userspaceExitIo : KVM.userspaceExitMmio]++;
-    const answers = ({ exit, addr: first, len }: DeviceModel) =>
-      exit === exitReason && addr >= first && addr < first + len;
-    if (this.deviceModels.some(answers)) this.counts[KVM.userspaceDeviceModel]++;
+    if (exitReason === KVM_EXIT_MMIO) {
+      this.counts[KVM.userspaceExitMmio]++;
+      return;
+    }
+    this.counts[KVM.userspaceExitIo]++;
+    const answered = this.deviceModels.some(({ port, len }) => addr >= port && addr < port + len);
+    if (answered) this.counts[KVM.userspaceDeviceModel]++;
   }
 
   /** Lets the guest run until the instruction is done (false) or exits (true, with the VMCS filled in). */

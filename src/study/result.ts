@@ -5,7 +5,8 @@
  * Cycles are TSC cycles per access of the machine that was measured.
  */
 import type { Bounds } from "../cost/calibration.js";
-import type { Category, Tag } from "../cost/primitive-costs.js";
+import type { Tag } from "../cost/cpu-profile.js";
+import type { Category } from "../cost/primitive-costs.js";
 
 /** A value in cycles with the lowest and the highest value that the evidence allows. */
 export interface Interval extends Bounds {

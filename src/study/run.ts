@@ -6,10 +6,9 @@ import { loadCpu } from "../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../cost/input.js";
 import { createVm } from "../kvm/eras.js";
 import { KvmError } from "../kvm/errno.js";
-import { KVM_EXIT_IO } from "../kvm/vcpu.js";
 import type { Vmx } from "../kvm/vmx.js";
 import { GuestTables } from "../workload/guest-tables.js";
-import { Workload } from "../workload/workload.js";
+import { type Access, Workload } from "../workload/workload.js";
 import { PAGE } from "../x86/mmu.js";
 import { hex, parseScenario, type Scenario, type ScenarioInput } from "./scenario.js";
 
@@ -36,16 +35,14 @@ export function run(input: ScenarioInput, what = "scenario"): Run {
   scenario.inKernelPorts.forEach((ports, index) => {
     asked(`${what}: inKernelPorts[${index}]`, ports, () => vm.registerPioDevice(ports.port, ports.len));
   });
-  for (const { port, len } of scenario.deviceModelPorts) {
-    vm.addDeviceModel({ exit: KVM_EXIT_IO, addr: port, len });
-  }
-  mapGuest(vm, scenario, what);
+  for (const ports of scenario.deviceModelPorts) vm.addDeviceModel(ports);
 
   const accesses = scenario.workload.map((access) => ({
     ...access,
     footprint: access.footprint ?? access.size,
     stride: access.stride ?? access.size,
   }));
+  mapGuest(vm, scenario, accesses, what);
   const workload = new Workload(accesses, scenario.seed);
   execute(vm, workload, scenario.warmup);
   vm.ledger.reset();
@@ -66,16 +63,21 @@ function execute(vm: Vmx, workload: Workload, instructions: number): void {
 }
 
 /** Maps every page that the workload touches; the tables lie at the end of the last writable slot. */
-function mapGuest(vm: Vmx, { memslots, workload, guestPages }: Scenario, what: string): void {
+function mapGuest(
+  vm: Vmx,
+  { memslots, guestPages }: Scenario,
+  accesses: readonly Access[],
+  what: string,
+): void {
   const index = memslots.findLastIndex(({ readonly }) => !readonly);
   const allowed = "a writable slot with room for the guest's page tables at its end";
   if (index < 0) throw new InputError(`${what}: memslots`, "all are read-only", allowed);
   const { gpa, size } = memslots[index];
   const end = gpa + size;
 
-  const touched = workload
+  const touched = accesses
     .filter(({ op }) => op === "store" || op === "load")
-    .map((access) => ({ first: access.address, end: access.address + (access.footprint ?? access.size) }));
+    .map(({ address, footprint }) => ({ first: address, end: address + footprint }));
   const tables = new GuestTables(vm, gpa / PAGE, end / PAGE);
   try {
     for (const range of touched) {

@@ -34,8 +34,8 @@ import {
 import { DATA_REF, DTLB_HIT, EPT_WALK_REF, GUEST_WALK_REF, type Ledger, STLB_HIT, WALK } from "./ledger.js";
 import { LINE, MemoryHierarchy } from "./memory-hierarchy.js";
 import { ENTRY_BYTES, entryIndex, entryPfn, type PhysicalMemory } from "./physical-memory.js";
-import { ABSENT } from "./set-associative.js";
-import { NestedTlb, PAGES_2M, PagingStructureCaches, PERMISSION_BITS, Tlb } from "./translation-caches.js";
+import { ABSENT, SetAssociative } from "./set-associative.js";
+import { PAGES_2M, PagingStructureCaches, PERMISSION_BITS, Tlb } from "./translation-caches.js";
 
 /** Bytes of a page. */
 export const PAGE = 4096;
@@ -72,7 +72,8 @@ export class Mmu {
   readonly hierarchy: MemoryHierarchy;
   private readonly tlb: Tlb;
   private readonly combined: PagingStructureCaches;
-  private readonly nestedTlb: NestedTlb;
+  /** Guest-physical translations, one per 4-Kbyte page (of a larger EPT page, the part that was used). */
+  private readonly nestedTlb: SetAssociative;
   private readonly guestPhysical: PagingStructureCaches;
   private readonly counts: Float64Array;
 
@@ -93,7 +94,7 @@ export class Mmu {
     this.hierarchy = new MemoryHierarchy(geometry);
     this.tlb = new Tlb(geometry);
     this.combined = new PagingStructureCaches(geometry);
-    this.nestedTlb = new NestedTlb(geometry);
+    this.nestedTlb = new SetAssociative(geometry.nestedTlb);
     this.guestPhysical = new PagingStructureCaches(geometry);
     this.counts = ledger.counts;
   }
@@ -154,7 +155,6 @@ export class Mmu {
 
     let low: number;
     let high: number;
-    let words: Uint32Array;
     let index: number;
     for (; ; level--) {
       index = entryIndex(page, level);
@@ -174,7 +174,7 @@ export class Mmu {
       table = ABSENT;
 
       this.counts[GUEST_WALK_REF + this.hierarchy.reference(hostTable * LINES_PER_PAGE + (index >> 3))]++;
-      words = this.memory.read(hostTable);
+      const words = this.memory.read(hostTable);
       low = words[2 * index];
       high = words[2 * index + 1];
       if ((low & PTE_PRESENT) === 0) return this.pageFault(page, access, 0);
@@ -290,7 +290,7 @@ export class Mmu {
     this.hostPfn = entryPfn(low, high) + (this.hostLarge ? gfn % PAGES_2M : 0);
     this.hostPermissions = permissions;
     // The final translation goes into the combined TLB; guest-physical ones serve the guest's paging structures.
-    if (final === 0) this.nestedTlb.insert(gfn, this.hostPfn, permissions);
+    if (final === 0) this.nestedTlb.insert(gfn, this.hostPfn * PERMISSION_BITS + permissions);
     return TRANSLATED;
   }
 
@@ -303,7 +303,7 @@ export class Mmu {
     final: number,
     page: number,
   ): Outcome {
-    this.nestedTlb.invalidate(gfn);
+    this.nestedTlb.remove(gfn);
     this.guestPhysical.invalidate(gfn);
     if (final !== 0) {
       this.tlb.invalidate(page);

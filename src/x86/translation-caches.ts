@@ -124,28 +124,3 @@ export class Tlb {
     this.stlb.clear();
   }
 }
-
-/** Guest-physical translations, one per 4-Kbyte page (a larger EPT page is kept as the part that was used). */
-export class NestedTlb {
-  private readonly pages: SetAssociative;
-
-  constructor(geometry: CpuGeometry) {
-    this.pages = new SetAssociative(geometry.nestedTlb);
-  }
-
-  lookup(gfn: number): number {
-    return this.pages.lookup(gfn);
-  }
-
-  insert(gfn: number, pfn: number, permissions: number): void {
-    this.pages.insert(gfn, pfn * PERMISSION_BITS + permissions);
-  }
-
-  invalidate(gfn: number): void {
-    this.pages.remove(gfn);
-  }
-
-  clear(): void {
-    this.pages.clear();
-  }
-}
