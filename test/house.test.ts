@@ -1,6 +1,6 @@
 /** The house rule: imports point one way, so that each folder can be read without those above it. */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const SRC = join(import.meta.dirname, "../src");
@@ -31,7 +31,7 @@ describe("the sources", () => {
     const folder = file.split("/")[0];
     const text = readFileSync(join(SRC, file), "utf8");
     const imported = [...text.matchAll(/(?:from|import|import\()\s*"(\.\.?\/[^"]+)"/g)].map(
-      ([, path]) => join(folder, path).split("/")[0],
+      ([, path]) => join(dirname(file), path).split("/")[0],
     );
     for (const other of imported) expect([folder, ...ALLOWED[folder]]).toContain(other);
   });

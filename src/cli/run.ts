@@ -16,27 +16,32 @@ export function runCommand(path: string, { json = false }: { json?: boolean }): 
   }
 }
 
-/** Counts in all and per access, without the zeros; then the signals. */
-function table({ scenario, counts, signals }: Run): string {
+/** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals. */
+function table({ scenario, counts, pmu, signals }: Run): string {
   const { cpu, kernel, seed, accesses, ioeventfds } = scenario;
-  const rows = Object.entries(counts).filter(([, count]) => count !== 0);
   const lines = [
     `SIMULATED, not hardware: exitlab ${packageVersion()}, model ${modelVersion()}, seed ${seed}`,
     `${cpu}, ${kernel}, ${accesses} accesses`,
     "",
-    textTable(
-      [
-        { header: "primitive", align: "left", text: ([name]) => name },
-        { header: "count", align: "right", text: ([, count]) => String(count) },
-        { header: "per access", align: "right", text: ([, count]) => (count / accesses).toFixed(4) },
-      ],
-      rows,
-    ),
+    countTable("primitive", counts, accesses),
+    "",
+    countTable("as a PMU event", pmu, accesses),
     ...signals.map(
       (count, index) => `ioeventfds[${index}] at ${hex(ioeventfds[index].addr)}: ${count} signals`,
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function countTable(header: string, counts: Readonly<Record<string, number>>, accesses: number): string {
+  return textTable(
+    [
+      { header, align: "left", text: ([name]) => name },
+      { header: "count", align: "right", text: ([, count]) => String(count) },
+      { header: "per access", align: "right", text: ([, count]) => (count / accesses).toFixed(4) },
+    ],
+    Object.entries(counts).filter(([, count]) => count !== 0),
+  );
 }
 
 /** Whatever the file holds: `run` checks it. */

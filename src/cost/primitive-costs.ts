@@ -91,7 +91,7 @@ function costsOf(cpu: CpuProfile): PrimitiveCost[] {
       reference(`walkReference${level}`, "walk", [`guestWalkRef${level}`, `eptWalkRef${level}`], level),
     ),
     ...MEMORY_LEVELS.map((level) => reference(`dataReference${level}`, "memory", [`dataRef${level}`], level)),
-    reference("stlbHit", "memory", ["stlbHit"], "stlbHit"),
+    reference("stlbHit", "memory", ["stlbHitLoad", "stlbHitStore", "stlbHitFetch"], "stlbHit"),
     ...readDataJson(costsFile, "costs", "kvm.json").costs,
   ];
 }

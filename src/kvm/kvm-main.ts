@@ -7,7 +7,7 @@
  */
 import type { CpuGeometry } from "../x86/cpu.js";
 import { Ledger } from "../x86/ledger.js";
-import { Mmu as ProcessorMmu } from "../x86/mmu.js";
+import { PAGE, Mmu as ProcessorMmu } from "../x86/mmu.js";
 import { PhysicalMemory } from "../x86/physical-memory.js";
 import { Vmcs } from "../x86/vmcs.js";
 import { KvmError } from "./errno.js";
@@ -19,6 +19,9 @@ import { KVM, PRIMITIVES } from "./primitives.js";
 /** First host frame of KVM's own page tables: 16 Mbyte. */
 const FIRST_TABLE_PFN = 0x1000;
 
+/** Low bits of the EPT pointer: structures in write-back memory, page-walk length 4, no accessed and dirty flags. */
+const EPTP_WB_4_LEVELS = 6 | (3 << 3);
+
 const EOPNOTSUPP = 95;
 
 export class KvmMain {
@@ -26,6 +29,8 @@ export class KvmMain {
   protected readonly counts: Float64Array = this.ledger.counts;
   readonly memory = new PhysicalMemory();
   readonly cpu: ProcessorMmu;
+  /** Host page frame number of the EPT's root table. */
+  protected readonly eptRoot: number;
   readonly vmcs = new Vmcs();
   readonly memslots: Memslots;
   readonly buses: readonly [IoBus, IoBus, IoBus];
@@ -34,7 +39,8 @@ export class KvmMain {
 
   constructor(geometry: CpuGeometry) {
     this.cpu = new ProcessorMmu(geometry, this.memory, this.ledger);
-    this.cpu.eptRoot = this.allocateTable();
+    this.eptRoot = this.allocateTable();
+    this.cpu.enableEpt(this.eptRoot * PAGE + EPTP_WB_4_LEVELS);
     this.memslots = new Memslots(2 ** (geometry.physicalAddressBits - 12));
     const counted = this.busLimitCountsIoeventfds;
     // The fast bus never counts its eventfds apart, so there they use up the limit on devices.

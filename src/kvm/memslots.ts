@@ -4,7 +4,7 @@
  * Specified in the kernel's KVM API document, KVM_SET_USER_MEMORY_REGION.
  */
 import { PAGE } from "../x86/mmu.js";
-import { PAGES_2M } from "../x86/translation-caches.js";
+import { PAGES_2M } from "../x86/tlb.js";
 import { KvmError } from "./errno.js";
 
 /** Page size of the host's mapping behind a slot: "2M" stands for transparent or explicit huge pages. */

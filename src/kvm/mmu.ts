@@ -5,14 +5,17 @@
  * Left out until there is something to observe: dirty logging and write tracking (so a fast page fault never has a
  * permission to give back), MMU notifiers, asynchronous page faults, prefetch of neighbours.
  */
-import { EPT_LEVELS, EPT_PERMISSIONS, EPT_WRITE, isEptLeaf } from "../x86/ept.js";
+import { EPT_PAGE_SIZE, EPT_PERMISSIONS, EPT_WRITE } from "../x86/ept.js";
 import { PAGE } from "../x86/mmu.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
-import { PAGES_2M } from "../x86/translation-caches.js";
+import { PAGES_2M } from "../x86/tlb.js";
 import { KvmMain } from "./kvm-main.js";
 import type { Memslot } from "./memslots.js";
 import { KVM } from "./primitives.js";
 import { isMmioSpte, isMmioSpteCurrent, leafSpte, mmioSpte, type Spte, tableSpte } from "./spte.js";
+
+/** Levels of the EPT that KVM builds. */
+const LEVELS = 4;
 
 /** Error code of a fault, in the bits of a page-fault error code. */
 export const PFERR_PRESENT = 1 << 0;
@@ -118,12 +121,12 @@ export class Mmu extends KvmMain {
   }
 
   private installSpte(gfn: number, leafLevel: number, spte: Spte): void {
-    let table = this.cpu.eptRoot;
-    for (let level = EPT_LEVELS; level > leafLevel; level--) {
+    let table = this.eptRoot;
+    for (let level = LEVELS; level > leafLevel; level--) {
       const index = entryIndex(gfn, level);
-      const words = this.memory.read(table);
-      if ((words[2 * index] & EPT_PERMISSIONS) !== 0) {
-        table = entryPfn(words[2 * index], words[2 * index + 1]);
+      const above = this.memory.low(table, index);
+      if ((above & EPT_PERMISSIONS) !== 0) {
+        table = entryPfn(above, this.memory.high(table, index));
         continue;
       }
       const next = this.allocateTable();
@@ -133,23 +136,27 @@ export class Mmu extends KvmMain {
       table = next;
     }
     const index = entryIndex(gfn, leafLevel);
-    const old = this.memory.read(table)[2 * index];
+    const old = this.memory.low(table, index);
     // A large page in place of a table: what the processor cached of that table must go.
-    if ((old & EPT_PERMISSIONS) !== 0 && !isEptLeaf(leafLevel, old)) this.cpu.invalidateAll();
+    if ((old & EPT_PERMISSIONS) !== 0 && !isLeaf(leafLevel, old)) this.cpu.caches.inveptSingle(this.eptRoot);
     this.memory.write(table, index, spte.low, spte.high);
     this.counts[KVM.spteInstall]++;
   }
 
   /** Reads the entry that a walk of the EPT for this page ends at. */
   private walkShadowPage(gfn: number): void {
-    let table = this.cpu.eptRoot;
-    for (let level = EPT_LEVELS; ; level--) {
+    let table = this.eptRoot;
+    for (let level = LEVELS; ; level--) {
       const index = entryIndex(gfn, level);
-      const words = this.memory.read(table);
-      this.spteLow = words[2 * index];
-      this.spteHigh = words[2 * index + 1];
-      if ((this.spteLow & EPT_PERMISSIONS) === 0 || isEptLeaf(level, this.spteLow)) return;
+      this.spteLow = this.memory.low(table, index);
+      this.spteHigh = this.memory.high(table, index);
+      if ((this.spteLow & EPT_PERMISSIONS) === 0 || isLeaf(level, this.spteLow)) return;
       table = entryPfn(this.spteLow, this.spteHigh);
     }
   }
+}
+
+/** Whether a present SPTE maps a page. */
+function isLeaf(level: number, low: number): boolean {
+  return level === 1 || (low & EPT_PAGE_SIZE) !== 0;
 }

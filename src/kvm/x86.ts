@@ -4,7 +4,7 @@
  * Emulated are `mov` to and from memory, 1 to 8 bytes inside one page, and IN. The local APIC, which the kernel asks
  * before the MMIO bus, is not modelled yet.
  */
-import { EPT_READ, EPT_WRITE } from "../x86/ept.js";
+import { READ, WRITE } from "../x86/access.js";
 import { EPT_VIOLATION, PAGE, PAGE_FAULT, TRANSLATED } from "../x86/mmu.js";
 import {
   EXIT_REASON_EPT_MISCONFIG,
@@ -155,7 +155,7 @@ export abstract class X86 extends Mmu {
       vmcs.instructionLength = IO_LENGTH;
       return true;
     }
-    const outcome = cpu.access(page, offset, operation === STORE ? EPT_WRITE : EPT_READ);
+    const outcome = cpu.access(page, offset, operation === STORE ? WRITE : READ);
     if (outcome === TRANSLATED) return false;
     if (outcome === PAGE_FAULT) {
       const address = (page * PAGE + offset).toString(16);
@@ -177,6 +177,6 @@ export abstract class X86 extends Mmu {
   private disturb(): void {
     if (this.evictionDepth >= 1) this.cpu.hierarchy.evictL1();
     if (this.evictionDepth >= 2) this.cpu.hierarchy.evictL2();
-    if (this.evictionDepth >= 3) this.cpu.invalidateAll();
+    if (this.evictionDepth >= 3) this.cpu.caches.clear();
   }
 }

@@ -7,7 +7,7 @@
  */
 import { Calibration, type Counts, ROW_TOLERANCE } from "../cost/calibration.js";
 import { cpuNames, loadCpu } from "../cost/cpu-profile.js";
-import { InputError } from "../cost/input.js";
+import { InputError, notAllowed } from "../cost/input.js";
 import { loadMeasurement, type Measurement, readMeasurement } from "../cost/measurements.js";
 import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
 import type { KernelVersion } from "../kvm/eras.js";
@@ -79,8 +79,14 @@ const VMEXIT_ROWS: Readonly<Record<string, RowScenario>> = Object.fromEntries(
   ]),
 );
 
+/** When the rows of `data/measurements/pci-testdev-2013.csv` were published, in April. */
+const PUBLISHED = 2013;
+
 export interface PciTestdevOptions {
-  /** Profile that the rows, the breakdown and the costs are shown for; a name in `data/cpus`. */
+  /**
+   * Profile that the rows, the breakdown and the costs are shown for; a name in `data/cpus`. The published rows cannot be
+   * those of a later processor, rows of your own can.
+   */
   readonly cpu?: string;
   /** What the exit handler evicts there. */
   readonly exitEvicts?: ExitEvicts;
@@ -100,6 +106,8 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
     options.measurement === undefined
       ? loadMeasurement("pci-testdev-2013")
       : readMeasurement(options.measurement);
+  const cpus = possibleCpus(options.measurement !== undefined);
+  if (!cpus.includes(cpu)) throw new InputError("cpu", notAllowed(cpu), `one of ${cpus.join(", ")}`);
   const conditions = { cpu, exitEvicts, costs, accesses, seed };
   const headline = studyCase(measurement, conditions);
   if (headline === null) {
@@ -110,9 +118,7 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
     );
   }
   const { calibration } = headline;
-  const places = cpuNames().flatMap((name) =>
-    EXIT_EVICTS.map((evicts) => ({ cpu: name, exitEvicts: evicts })),
-  );
+  const places = cpus.flatMap((name) => EXIT_EVICTS.map((evicts) => ({ cpu: name, exitEvicts: evicts })));
   const studied = places.map((place) => ({
     place,
     result:
@@ -154,6 +160,11 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
     difference: headline.difference,
     vmexit2012: { rows: calibratedRows(vmexit), rank: vmexit.rank },
   };
+}
+
+/** The processors that can be behind the rows: any, or one from before the published rows. */
+function possibleCpus(ownRows: boolean): string[] {
+  return cpuNames().filter((name) => ownRows || loadCpu(name).year < PUBLISHED);
 }
 
 interface Conditions {

@@ -1,7 +1,6 @@
 /**
  * Runs a scenario: builds the virtual machine, lets the guest execute, and returns what was counted.
  */
-
 import { loadCpu } from "../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../cost/input.js";
 import { createVm } from "../kvm/eras.js";
@@ -10,12 +9,15 @@ import type { Vmx } from "../kvm/vmx.js";
 import { GuestTables } from "../workload/guest-tables.js";
 import { type Access, Workload } from "../workload/workload.js";
 import { PAGE } from "../x86/mmu.js";
+import { pmuView } from "../x86/pmu.js";
 import { hex, parseScenario, type Scenario, type ScenarioInput } from "./scenario.js";
 
 export interface Run {
   readonly scenario: Scenario;
   /** How often each primitive happened in the counted instructions. */
   readonly counts: Readonly<Record<string, number>>;
+  /** The same as a processor's performance-monitoring unit would show it, by perf's event names. */
+  readonly pmu: Readonly<Record<string, number>>;
   /** How often each ioeventfd was signalled by them, in the order of the scenario. */
   readonly signals: readonly number[];
 }
@@ -23,7 +25,8 @@ export interface Run {
 /** Runs a scenario; `what` names it in errors. @throws InputError for a scenario that cannot be */
 export function run(input: ScenarioInput, what = "scenario"): Run {
   const scenario = parseScenario(input, what);
-  const vm = createVm(scenario.kernel, loadCpu(scenario.cpu).geometry);
+  const { geometry } = loadCpu(scenario.cpu);
+  const vm = createVm(scenario.kernel, { ...geometry, switches: scenario.switches });
   vm.exitEvicts = scenario.exitEvicts;
 
   scenario.memslots.forEach((slot, index) => {
@@ -48,9 +51,11 @@ export function run(input: ScenarioInput, what = "scenario"): Run {
   vm.ledger.reset();
   const before = eventfds.map(({ signals }) => signals);
   execute(vm, workload, scenario.accesses);
+  const counts = vm.ledger.toRecord();
   return {
     scenario,
-    counts: vm.ledger.toRecord(),
+    counts,
+    pmu: pmuView(counts),
     signals: eventfds.map(({ signals }, index) => signals - before[index]),
   };
 }

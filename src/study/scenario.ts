@@ -7,6 +7,7 @@ import { address, InputError, integer, notAllowed, oneOf, parseInput, record } f
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
 import { OPERATIONS, PATTERNS } from "../workload/workload.js";
+import { DEFAULT_SWITCHES, DROPS } from "../x86/cpu.js";
 import { PAGE } from "../x86/mmu.js";
 
 /** 48-bit addresses; the identity-mapped guest uses their lower, user half. */
@@ -48,10 +49,25 @@ const access = record({
   weight: z.number({ error: WEIGHT }).positive({ error: WEIGHT }).max(1e9, { error: WEIGHT }).default(1),
 });
 
+/** What the manual leaves open, as in `Switches` of x86/cpu.ts. */
+const switches = record({
+  permissionFaultWalks: z
+    .literal([0, 1, 2], { error: "0, 1 or 2 walks" })
+    .default(DEFAULT_SWITCHES.permissionFaultWalks),
+  faultWalkStart: oneOf(["paging-structure-caches", "root"]).default(DEFAULT_SWITCHES.faultWalkStart),
+  violationDrops: oneOf(DROPS).default(DEFAULT_SWITCHES.violationDrops),
+  misconfigDrops: oneOf(DROPS).default(DEFAULT_SWITCHES.misconfigDrops),
+  nestedTlbHolds: oneOf(["tables", "all"]).default(DEFAULT_SWITCHES.nestedTlbHolds),
+  guestFlags: oneOf(["before-final-translation", "after-final-translation"]).default(
+    DEFAULT_SWITCHES.guestFlags,
+  ),
+});
+
 const scenario = record({
   cpu: oneOf(cpuNames()),
   kernel: oneOf(KERNEL_VERSIONS),
   exitEvicts: oneOf(EXIT_EVICTS).default("nothing"),
+  switches: switches.default(DEFAULT_SWITCHES),
   guestPages: oneOf(["4K", "2M"]).default("4K"),
   memslots: z
     .array(memslot, { error: "a list of memory slots" })

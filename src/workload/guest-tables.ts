@@ -4,9 +4,13 @@
  */
 import { KvmError } from "../kvm/errno.js";
 import type { KvmMain } from "../kvm/kvm-main.js";
-import { GUEST_LEVELS, PTE_PAGE_SIZE, PTE_PRESENT, PTE_WRITABLE } from "../x86/guest-paging.js";
+import { PTE_PAGE_SIZE, PTE_PRESENT, PTE_WRITABLE } from "../x86/guest-paging.js";
+import { PAGE } from "../x86/mmu.js";
 import { entryHigh, entryIndex, entryLow } from "../x86/physical-memory.js";
-import { PAGES_2M } from "../x86/translation-caches.js";
+import { PAGES_2M } from "../x86/tlb.js";
+
+/** Levels of the guest's 4-level paging. */
+const LEVELS = 4;
 
 const TABLE = PTE_PRESENT | PTE_WRITABLE;
 
@@ -24,7 +28,7 @@ export class GuestTables {
   ) {
     this.next = end;
     this.root = this.allocate();
-    vm.cpu.cr3 = this.root;
+    vm.cpu.writeCr3(this.root * PAGE);
   }
 
   /** First guest page frame number that the tables take. */
@@ -44,7 +48,7 @@ export class GuestTables {
   /** The table at `level` that translates a page; made, with those above it, if it is not there. */
   private table(page: number, level: number): number {
     let table = this.root;
-    for (let above = GUEST_LEVELS; above > level; above--) {
+    for (let above = LEVELS; above > level; above--) {
       const entry = entryIndex(page, above);
       let child = this.children.get(table)?.get(entry);
       if (child === undefined) {

@@ -1,41 +1,128 @@
 /**
- * Formats of the extended page tables and the conditions of an EPT misconfiguration.
- * Specified in the Intel SDM, volume 3C, "The extended page table mechanism (EPT)" and "EPT misconfigurations".
+ * The extended page tables: formats of the EPT pointer and of the entries, the conditions of an EPT misconfiguration and the
+ * bits of an EPT violation's exit qualification, compiled into masks for the walk.
+ * Specified in the Intel SDM, volume 3C, "Extended-page-table pointer (EPTP)", "The extended page table mechanism (EPT)",
+ * "EPT misconfigurations", "EPT violations" and "Exit qualification for EPT violations".
  */
 import type { CpuGeometry } from "./cpu.js";
+import { levelShifts, MAX_LEVELS } from "./guest-paging.js";
+import { highOf, lowOf } from "./page-number.js";
 
 /** Permissions of an entry and, with the same bits, kinds of access in the exit qualification. */
 export const EPT_READ = 1 << 0;
 export const EPT_WRITE = 1 << 1;
 export const EPT_EXECUTE = 1 << 2;
 export const EPT_PERMISSIONS = EPT_READ | EPT_WRITE | EPT_EXECUTE;
+/** With mode-based execute control: execute access for user-mode linear addresses; bit 2 is then for supervisor-mode ones. */
+export const EPT_USER_EXECUTE = 1 << 10;
 
 /** In a PDPTE or PDE: the entry maps a page. */
 export const EPT_PAGE_SIZE = 1 << 7;
+export const EPT_ACCESSED = 1 << 8;
+export const EPT_DIRTY = 1 << 9;
+/** Bit 60 of a leaf, in its upper word: a supervisor shadow-stack page. */
+export const EPT_SUPERVISOR_SHADOW_STACK_HIGH = 1 << 28;
 
 /** Exit qualification of an EPT violation, above bits 2:0 (access) and 5:3 (permissions of the translation). */
+export const EPT_VIOLATION_USER_EXECUTE = 1 << 6;
 export const EPT_VIOLATION_GLA_VALID = 1 << 7;
 export const EPT_VIOLATION_FINAL_GPA = 1 << 8;
+export const EPT_VIOLATION_USER_PAGE = 1 << 9;
+export const EPT_VIOLATION_WRITABLE_PAGE = 1 << 10;
+export const EPT_VIOLATION_NOT_EXECUTABLE_PAGE = 1 << 11;
+export const EPT_VIOLATION_SHADOW_STACK = 1 << 13;
+export const EPT_VIOLATION_SHADOW_STACK_PAGE = 1 << 14;
 
-/** Levels are numbered from the leaf: 1 = PTE, 2 = PDE, 3 = PDPTE, 4 = PML4E. */
-export const EPT_LEVELS = 4;
+/** Bits of the EPT pointer. */
+export const EPTP_ACCESSED_DIRTY = 1 << 6;
+export const EPTP_SUPERVISOR_SHADOW_STACK = 1 << 7;
 
-/** Whether a present entry is a leaf at this level. 1-Gbyte pages are not modelled yet and count as a reserved bit. */
-export function isEptLeaf(level: number, low: number): boolean {
-  return level === 1 || (level === 2 && (low & EPT_PAGE_SIZE) !== 0);
+/** Memory types in bits 5:3 of a leaf: 2, 3 and 7 are reserved. */
+const RESERVED_MEMORY_TYPES = (1 << 2) | (1 << 3) | (1 << 7);
+
+/** Address bits that a large page's offset takes. */
+const BELOW_2M = 0x1f_f000;
+const BELOW_1G = 0x3fff_f000;
+
+/**
+ * Whether VM entry accepts an EPT pointer: memory type UC or WB, a page-walk length the processor has, no bit beyond what it
+ * supports, no address beyond its width.
+ */
+export function isValidEptp(eptp: bigint, cpu: CpuGeometry): boolean {
+  const low = Number(eptp & 0xfffn);
+  const memoryType = low & 7;
+  const length = ((low >> 3) & 7) + 1;
+  if (memoryType !== 0 && memoryType !== 6) return false;
+  if (length !== 4 && !(length === 5 && cpu.ept5Levels)) return false;
+  if ((low & EPTP_ACCESSED_DIRTY) !== 0 && !cpu.eptAccessedDirty) return false;
+  if ((low & EPTP_SUPERVISOR_SHADOW_STACK) !== 0 && !cpu.supervisorShadowStack) return false;
+  return (low & 0xf00) === 0 && eptp >> BigInt(cpu.physicalAddressBits) === 0n;
 }
 
-/** Whether a present entry is misconfigured at this level. */
-export function isEptMisconfigured(geometry: CpuGeometry, level: number, low: number, high: number): boolean {
-  const permissions = low & EPT_PERMISSIONS;
-  if ((permissions & (EPT_READ | EPT_WRITE)) === EPT_WRITE) return true;
-  if (permissions === EPT_EXECUTE && !geometry.executeOnlyEpt) return true;
-  if ((high & 0xf_ffff) >>> (geometry.physicalAddressBits - 32) !== 0) return true;
-  if (isEptLeaf(level, low)) {
-    const memoryType = (low >>> 3) & 7;
-    if (memoryType === 2 || memoryType === 3 || memoryType === 7) return true;
-    return level === 2 && (low & 0x1f_f000) !== 0;
+export class Ept {
+  /** Page frame number of the root table. It is also the EP4TA, the tag of everything cached from it. */
+  readonly root: number;
+  readonly rootLow: number;
+  readonly rootHigh: number;
+  readonly levels: number;
+  /** Whether accessed and dirty flags are set; then accesses to guest paging structures count as writes. */
+  readonly accessedDirty: boolean;
+  readonly shadowStack: boolean;
+  /** Bits of a guest page frame number that the levels can translate. */
+  readonly gfnBits: number;
+  /** An entry is present if any of these bits is set. */
+  readonly present: number;
+  /** An entry that is not readable is misconfigured if any of these bits is set. */
+  readonly misconfiguredUnlessReadable: number;
+  readonly executeAny: number;
+  readonly modeBasedExecute: boolean;
+  /** By level, 1 where bit 7 of an entry says that it maps a page. */
+  readonly largeLeaf: Uint8Array = new Uint8Array(MAX_LEVELS + 1);
+  readonly tableReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  readonly leafReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  readonly reservedHigh: number;
+  /** By level, bits of a page number below those that select the entry: it spans 2^shift pages of 4 Kbyte. */
+  readonly shifts: Int32Array = levelShifts(9);
+
+  /** @throws RangeError for an EPT pointer that VM entry would refuse */
+  constructor(eptp: number, modeBasedExecute: boolean, cpu: CpuGeometry) {
+    if (!isValidEptp(BigInt(eptp), cpu)) {
+      throw new RangeError(`EPT pointer 0x${eptp.toString(16)} is not valid on this processor`);
+    }
+    this.root = Math.floor(eptp / 4096);
+    this.rootLow = lowOf(this.root);
+    this.rootHigh = highOf(this.root);
+    this.levels = ((eptp >>> 3) & 7) + 1;
+    this.accessedDirty = (eptp & EPTP_ACCESSED_DIRTY) !== 0;
+    this.shadowStack = (eptp & EPTP_SUPERVISOR_SHADOW_STACK) !== 0;
+    this.gfnBits = 9 * this.levels;
+    this.modeBasedExecute = modeBasedExecute;
+    this.executeAny = modeBasedExecute ? EPT_EXECUTE | EPT_USER_EXECUTE : EPT_EXECUTE;
+    this.present = EPT_READ | EPT_WRITE | this.executeAny;
+    this.misconfiguredUnlessReadable = cpu.executeOnlyEpt ? EPT_WRITE : EPT_WRITE | this.executeAny;
+    this.reservedHigh = 0xf_ffff & ~(2 ** (cpu.physicalAddressBits - 32) - 1);
+    if (cpu.ept2MPages) this.largeLeaf[2] = 1;
+    if (cpu.ept1GPages) this.largeLeaf[3] = 1;
+    for (let level = 2; level <= MAX_LEVELS; level++) {
+      // Bits 6:3 are reserved in an entry that references a table; bit 7 is too where no page may be mapped.
+      this.tableReservedLow[level] = this.largeLeaf[level] !== 0 ? 0x78 : 0xf8;
+    }
+    this.leafReservedLow[2] = BELOW_2M;
+    this.leafReservedLow[3] = BELOW_1G;
   }
-  // Bits 6:3 are reserved in an entry that references a table; bit 7 is too where no page may be mapped.
-  return (low & 0xf8) !== 0;
+
+  /** Whether a present entry maps a page. */
+  isLeaf(level: number, low: number): boolean {
+    return level === 1 || ((low & EPT_PAGE_SIZE) !== 0 && this.largeLeaf[level] !== 0);
+  }
+
+  /** Whether a present entry is misconfigured. */
+  isMisconfigured(level: number, low: number, high: number): boolean {
+    if ((low & EPT_READ) === 0 && (low & this.misconfiguredUnlessReadable) !== 0) return true;
+    if ((high & this.reservedHigh) !== 0) return true;
+    if (!this.isLeaf(level, low)) return (low & this.tableReservedLow[level]) !== 0;
+    return (
+      (low & this.leafReservedLow[level]) !== 0 || ((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0
+    );
+  }
 }

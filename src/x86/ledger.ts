@@ -8,19 +8,27 @@
 /** The levels of the memory hierarchy that can serve a reference, nearest first. */
 export const MEMORY_LEVELS = ["L1", "L2", "L3", "Dram"] as const;
 
-/** Index of a primitive in the ledger; a reference adds the level that served it (0 = L1 .. 3 = DRAM). */
+/** What an access does, in the order of READ, WRITE, FETCH; and the sizes that a walk can end with. */
+const ACCESSES = ["Load", "Store", "Fetch"] as const;
+const SIZES = ["4K", "2M", "1G"] as const;
+
+/** Index of a primitive in the ledger. Hits, walks: add READ, WRITE or FETCH. */
 export const DTLB_HIT = 0;
-export const STLB_HIT = 1;
-export const WALK = 2;
-export const GUEST_WALK_REF = 3;
+export const STLB_HIT = DTLB_HIT + 1;
+export const WALK = STLB_HIT + ACCESSES.length;
+/** Walks that end with a translation: add 3 x access, and the size that the TLB holds. */
+export const WALK_COMPLETED = WALK + ACCESSES.length;
+/** References: add the level that served them (0 = L1 .. 3 = DRAM). */
+export const GUEST_WALK_REF = WALK_COMPLETED + ACCESSES.length * SIZES.length;
 export const EPT_WALK_REF = GUEST_WALK_REF + MEMORY_LEVELS.length;
 export const DATA_REF = EPT_WALK_REF + MEMORY_LEVELS.length;
 
-/** Names of the silicon's primitives, in the order of their indexes. */
+/** Names of the silicon's primitives, in the order of their indexes. `dtlbHit` is any hit in a first-level TLB. */
 export const X86_PRIMITIVES: readonly string[] = [
   "dtlbHit",
-  "stlbHit",
-  "walk",
+  ...ACCESSES.map((access) => `stlbHit${access}`),
+  ...ACCESSES.map((access) => `walk${access}`),
+  ...ACCESSES.flatMap((access) => SIZES.map((size) => `walkCompleted${access}${size}`)),
   ...MEMORY_LEVELS.map((level) => `guestWalkRef${level}`),
   ...MEMORY_LEVELS.map((level) => `eptWalkRef${level}`),
   ...MEMORY_LEVELS.map((level) => `dataRef${level}`),

@@ -1,324 +1,849 @@
 /**
- * The path from a linear address to a host-physical address: TLBs, then the two-dimensional walk, in which the address of
- * each guest paging structure, and in the end that of the data, is itself translated by a walk of the EPT.
- * Specified in the Intel SDM, volume 3A "4-level paging and 5-level paging" and volume 3C "The extended page table
- * mechanism (EPT)", "EPT violations" and "Caching translation information".
+ * The path from a linear address to a host-physical address: TLBs, then the walk. With EPT on it is two-dimensional: the
+ * address of each guest paging structure, and in the end that of the data, is itself translated by a walk of the EPT.
+ * Specified in the Intel SDM, volume 3A "Paging" and volume 3C "The extended page table mechanism (EPT)", "EPT violations"
+ * and "Caching translation information".
  *
- * All accesses are explicit supervisor-mode data accesses with CR0.WP = 1; EPT accessed and dirty flags are off.
+ * The order of checks is that of the manual where it gives one. An accessed flag is set once the walk has found all of
+ * the guest's entries and they allow the access; an entry whose accessed flag is clear leads to nothing that is cached.
  *
  * `translate()` leaves its result in fields: an access allocates nothing.
  */
-import type { CpuGeometry } from "./cpu.js";
+import { ACCESS_KINDS, type AccessKind, accessOf, FETCH, READ, WRITE } from "./access.js";
+import { NO_EPT } from "./address-spaces.js";
+import type { CpuGeometry, Drops } from "./cpu.js";
 import {
-  EPT_LEVELS,
+  EPT_ACCESSED,
+  EPT_DIRTY,
+  EPT_EXECUTE,
   EPT_PERMISSIONS,
   EPT_READ,
+  EPT_SUPERVISOR_SHADOW_STACK_HIGH,
+  EPT_USER_EXECUTE,
   EPT_VIOLATION_FINAL_GPA,
   EPT_VIOLATION_GLA_VALID,
+  EPT_VIOLATION_NOT_EXECUTABLE_PAGE,
+  EPT_VIOLATION_SHADOW_STACK,
+  EPT_VIOLATION_SHADOW_STACK_PAGE,
+  EPT_VIOLATION_USER_EXECUTE,
+  EPT_VIOLATION_USER_PAGE,
+  EPT_VIOLATION_WRITABLE_PAGE,
   EPT_WRITE,
-  isEptLeaf,
-  isEptMisconfigured,
+  Ept,
 } from "./ept.js";
 import {
-  GUEST_LEVELS,
-  hasGuestReservedBits,
-  isGuestLeaf,
+  GuestPaging,
+  hasReservedPdpteBits,
+  MAX_LEVELS,
   PF_PRESENT,
+  PF_PROTECTION_KEY,
   PF_RESERVED,
-  PF_WRITE,
   PTE_ACCESSED,
   PTE_DIRTY,
+  PTE_GLOBAL,
   PTE_PRESENT,
-  PTE_WRITABLE,
+  RIGHT_NOT_EXECUTABLE,
+  RIGHT_USER,
+  RIGHT_WRITABLE,
 } from "./guest-paging.js";
-import { DATA_REF, DTLB_HIT, EPT_WALK_REF, GUEST_WALK_REF, type Ledger, STLB_HIT, WALK } from "./ledger.js";
-import { LINE, MemoryHierarchy } from "./memory-hierarchy.js";
-import { ENTRY_BYTES, entryIndex, entryPfn, type PhysicalMemory } from "./physical-memory.js";
-import { ABSENT, SetAssociative } from "./set-associative.js";
-import { PAGES_2M, PagingStructureCaches, PERMISSION_BITS, Tlb } from "./translation-caches.js";
+import {
+  DATA_REF,
+  DTLB_HIT,
+  EPT_WALK_REF,
+  GUEST_WALK_REF,
+  type Ledger,
+  STLB_HIT,
+  WALK,
+  WALK_COMPLETED,
+} from "./ledger.js";
+import { MemoryHierarchy } from "./memory-hierarchy.js";
+import { entryPfnHigh, entryPfnLow, highOf, lowOf, pageNumber, shiftedLow } from "./page-number.js";
+import { entryPfn, type PhysicalMemory } from "./physical-memory.js";
+import {
+  CR0_PE,
+  CR0_PG,
+  CR4_LA57,
+  CR4_PAE,
+  CR4_PCIDE,
+  CR4_PGE,
+  CR4_PSE,
+  EFER_LME,
+  LONG_MODE,
+  type PagingRegisters,
+} from "./registers.js";
+import {
+  ATTRIBUTE_DIRTY,
+  ATTRIBUTE_EPT_FETCH,
+  ATTRIBUTE_EPT_READ,
+  ATTRIBUTE_EPT_SHIFT,
+  ATTRIBUTE_EPT_WRITE,
+  ATTRIBUTE_GLOBAL,
+  ATTRIBUTE_KEY_SHIFT,
+  guestSizeAttribute,
+  SIZE_1G,
+  SIZE_4K,
+  type Tlb,
+} from "./tlb.js";
+import { TranslationCaches } from "./translation-caches.js";
 
 /** Bytes of a page. */
 export const PAGE = 4096;
-const LINES_PER_PAGE = PAGE / LINE;
-
-/** Bits 31:21 of a large leaf. */
-const ADDRESS_2M = ~0x1f_ffff;
-
-/** In a combined paging-structure cache, whose entries have no read permission: the EPT lets the table be written. */
-const TABLE_WRITABLE = EPT_READ;
 
 /** How a translation ends. */
 export const TRANSLATED = 0;
 export const PAGE_FAULT = 1;
 export const EPT_VIOLATION = 2;
 export const EPT_MISCONFIG = 3;
-export type Outcome = typeof TRANSLATED | typeof PAGE_FAULT | typeof EPT_VIOLATION | typeof EPT_MISCONFIG;
+/** #GP: a linear address that is not canonical, or a register value that the processor refuses. */
+export const GENERAL_PROTECTION = 4;
+export type Outcome =
+  | typeof TRANSLATED
+  | typeof PAGE_FAULT
+  | typeof EPT_VIOLATION
+  | typeof EPT_MISCONFIG
+  | typeof GENERAL_PROTECTION;
+
+/** What an access asks of the EPT: EPT_READ, EPT_WRITE, EPT_EXECUTE, or this, for a fetch from a user page under mode-based execute control. */
+export const EPT_FETCH_USER = 1 << 3;
+const EPT_ALL = EPT_PERMISSIONS | EPT_FETCH_USER;
+
+/** Rights before any entry has taken one away. */
+const ALL_RIGHTS = RIGHT_WRITABLE | RIGHT_USER;
+/** Stored with the rights of a cached guest table: the EPT lets the table be written. */
+const TABLE_WRITABLE = 1 << 3;
+
+/** Attributes of a nested TLB entry: permissions in bits 3:0, then the size of the EPT page, then whether it is dirty. */
+const NESTED_SIZE_SHIFT = 4;
+const NESTED_DIRTY = 1 << 6;
+
+/** Guest page frame number of a table that was found in a cache: only a walk from the root knows it. */
+const UNKNOWN = -1;
+
+/** The purpose of the last translation of a walk: the linear address's own. */
+const FINAL = EPT_VIOLATION_GLA_VALID | EPT_VIOLATION_FINAL_GPA;
+
+/** In place of an outcome: the walk must be made again from the root. */
+const RESTART = -1;
 
 export class Mmu {
-  /** Host page frame number, after TRANSLATED. */
-  pfn = 0;
   /** Guest-physical address in bytes, after EPT_VIOLATION and EPT_MISCONFIG. */
   guestPhysicalAddress = 0;
   /** Exit qualification, after EPT_VIOLATION. */
   exitQualification = 0;
   /** Page-fault error code, after PAGE_FAULT. */
   errorCode = 0;
-
-  /** Guest page frame number in CR3. */
-  cr3 = 0;
-  /** Host page frame number in the EPT pointer. */
-  eptRoot = 0;
-
   readonly hierarchy: MemoryHierarchy;
+  readonly caches: TranslationCaches;
   private readonly tlb: Tlb;
-  private readonly combined: PagingStructureCaches;
-  /** Guest-physical translations, one per 4-Kbyte page (of a larger EPT page, the part that was used). */
-  private readonly nestedTlb: SetAssociative;
-  private readonly guestPhysical: PagingStructureCaches;
+  /** The guest's paging mode and the EPT (null: off), compiled. */
+  guest: GuestPaging;
+  ept: Ept | null = null;
+  registers: PagingRegisters = LONG_MODE;
+  cr3 = 0;
+  /** Page frame number of each page directory, of PAE paging; UNKNOWN where the PDPTE is not present. */
+  readonly pdptes: Float64Array = new Float64Array(4).fill(UNKNOWN);
+  private vpid = 0;
+  private modeBasedExecute = false;
   private readonly counts: Float64Array;
+  private readonly nestedTlbHoldsData: boolean;
+  private readonly setsFlagsFirst: boolean;
 
-  // Of the guest table that the walk last translated the address of; ABSENT while it reads one from a cache.
-  private tableGfn = ABSENT;
-  private tablePermissions = 0;
+  /** By kind of access, what a TLB entry must have in `hitMask`. */
+  private readonly hitMask: Int32Array = new Int32Array(ACCESS_KINDS);
+  private readonly hitValue: Int32Array = new Int32Array(ACCESS_KINDS);
 
-  // The result of translateGuestPhysical().
-  private hostPfn = 0;
+  // The access under way: the linear page, the offset in it, and what is done.
+  private pageLow = 0;
+  private pageHigh = 0;
+  private offset = 0;
+  private kind: AccessKind = 0;
+  /** The walk only finds out: a fault drops nothing yet. */
+  private provisional = false;
+  /** The TLB has an entry for the page, which a new one must replace. */
+  private replaces = false;
+
+  // Of its guest walk, by level of the table: guest and host page, what led to it, what the EPT allows, and of its entry the
+  // offset and the index of the lower word.
+  private readonly tableGfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
+  private readonly tablePfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
+  private readonly tableRights: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  private readonly tablePermissions: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  private readonly entryOffsets: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  private readonly entryWords: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  /** The rights that the guest gives to the page, for the exit qualification. */
+  private rights = 0;
+
+  // Of the EPT walk under way, likewise.
+  private readonly eptTablePfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
+  private readonly eptTablePermissions: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  private readonly eptEntryWords: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  /** The result of the EPT's translation. */
+  private hostLow = 0;
+  private hostHigh = 0;
   private hostPermissions = 0;
-  private hostLarge = false;
+  private hostSize = SIZE_4K as number;
+  private hostDirty = true;
 
   constructor(
-    private readonly geometry: CpuGeometry,
-    private readonly memory: PhysicalMemory,
+    readonly geometry: CpuGeometry,
+    readonly memory: PhysicalMemory,
     ledger: Ledger,
   ) {
     this.hierarchy = new MemoryHierarchy(geometry);
-    this.tlb = new Tlb(geometry);
-    this.combined = new PagingStructureCaches(geometry);
-    this.nestedTlb = new SetAssociative(geometry.nestedTlb);
-    this.guestPhysical = new PagingStructureCaches(geometry);
+    this.caches = new TranslationCaches(geometry);
+    this.tlb = this.caches.tlb;
     this.counts = ledger.counts;
+    this.nestedTlbHoldsData = geometry.switches.nestedTlbHolds === "all";
+    this.setsFlagsFirst = geometry.switches.guestFlags === "before-final-translation";
+    this.guest = new GuestPaging(this.registers, geometry);
+    this.compileHits();
   }
 
-  /** Translates and references one datum: a linear page number, a byte offset, EPT_READ or EPT_WRITE. */
-  access(page: number, offset: number, access: number): Outcome {
-    const outcome = this.translate(page, offset, access);
+  /** Host page frame number, after TRANSLATED. */
+  get pfn(): number {
+    return pageNumber(this.tlb.pfnLow, this.tlb.pfnHigh);
+  }
+
+  /** Host-physical address in bytes, after TRANSLATED of `translateGuestPhysical()`. */
+  get hostPhysicalAddress(): number {
+    return pageNumber(this.hostLow, this.hostHigh) * PAGE + this.offset;
+  }
+
+  /** Translates and references one datum: a linear page number, a byte offset. */
+  access(page: number, offset: number, kind: AccessKind): Outcome {
+    const outcome = this.translate(page, offset, kind);
     if (outcome === TRANSLATED) {
-      this.counts[
-        DATA_REF + this.hierarchy.reference(this.pfn * LINES_PER_PAGE + Math.floor(offset / LINE))
-      ]++;
+      const { pfnLow, pfnHigh } = this.tlb;
+      this.counts[DATA_REF + this.hierarchy.reference(pfnLow, pfnHigh, offset >>> 6)]++;
     }
     return outcome;
   }
 
   /**
-   * Translates a linear page number for EPT_READ or EPT_WRITE; `offset` (bytes) only completes the reported address.
-   * A cached translation that denies the access is walked again before anything is reported.
+   * Translates a linear page number: bits 47:12 of an address in 4-level paging, 56:12 in 5-level paging, 31:12 in the
+   * others. `offset` (bytes) only completes the reported address.
    */
-  translate(page: number, offset: number, access: number): Outcome {
-    const cached = this.tlb.lookup(page);
-    if (cached !== ABSENT && (cached & access) === access) {
-      this.counts[this.tlb.hitLevel === 1 ? DTLB_HIT : STLB_HIT]++;
-      this.pfn = Math.floor(cached / PERMISSION_BITS);
+  translate(page: number, offset: number, kind: AccessKind): Outcome {
+    const { tlb, caches } = this;
+    const access = accessOf(kind);
+    const low = lowOf(page);
+    const high = highOf(page);
+    const found = tlb.lookup(low, high, access === FETCH, caches.tag, caches.globalTag);
+    if (found && this.allows(tlb.attributes, kind)) {
+      this.counts[tlb.level === 1 ? DTLB_HIT : STLB_HIT + access]++;
       return TRANSLATED;
     }
-    return this.walk(page, offset, access);
+    this.pageLow = low;
+    this.pageHigh = high;
+    this.offset = offset;
+    this.kind = kind;
+    this.replaces = found;
+    return found ? this.translateDenied() : this.walk(false);
   }
 
-  /** Drops every cached translation, as INVEPT and INVVPID of all contexts do. */
-  invalidateAll(): void {
-    this.tlb.clear();
-    this.combined.clear();
-    this.nestedTlb.clear();
-    this.guestPhysical.clear();
-  }
-
-  private walk(page: number, offset: number, access: number): Outcome {
-    this.counts[WALK]++;
-    this.tableGfn = ABSENT;
-
-    // Start at the guest table nearest to the leaf that a paging-structure cache leads to, else at CR3.
-    let level = 1;
-    let table = ABSENT;
-    for (; level < GUEST_LEVELS; level++) {
-      table = this.combined.lookup(level, page);
-      if (table !== ABSENT) break;
-    }
-    let gfn = this.cr3;
-    let writable = true;
-    let tableWritable = true;
-    let hostTable = 0;
-    if (table !== ABSENT) {
-      hostTable = Math.floor(table / PERMISSION_BITS);
-      writable = (table & EPT_WRITE) !== 0;
-      tableWritable = (table & TABLE_WRITABLE) !== 0;
-    }
-
-    let low: number;
-    let high: number;
-    let index: number;
-    for (; ; level--) {
-      index = entryIndex(page, level);
-      if (table === ABSENT) {
-        const outcome = this.translateGuestPhysical(gfn, index * ENTRY_BYTES, EPT_READ, 0, page);
-        if (outcome !== TRANSLATED) return outcome;
-        hostTable = this.hostPfn;
-        tableWritable = (this.hostPermissions & EPT_WRITE) !== 0;
-        this.tableGfn = gfn;
-        this.tablePermissions = this.hostPermissions;
-        // CR3 is at hand without a cache; below it, what led here may be cached.
-        if (level < GUEST_LEVELS) {
-          const flags = (writable ? EPT_WRITE : 0) | (tableWritable ? TABLE_WRITABLE : 0);
-          this.combined.insert(level, page, hostTable * PERMISSION_BITS + flags);
-        }
-      }
-      table = ABSENT;
-
-      this.counts[GUEST_WALK_REF + this.hierarchy.reference(hostTable * LINES_PER_PAGE + (index >> 3))]++;
-      const words = this.memory.read(hostTable);
-      low = words[2 * index];
-      high = words[2 * index + 1];
-      if ((low & PTE_PRESENT) === 0) return this.pageFault(page, access, 0);
-      if (hasGuestReservedBits(this.geometry, level, low, high)) {
-        return this.pageFault(page, access, PF_PRESENT | PF_RESERVED);
-      }
-      writable &&= (low & PTE_WRITABLE) !== 0;
-      if (isGuestLeaf(level, low)) break;
-      if ((low & PTE_ACCESSED) === 0) {
-        if (!tableWritable) return this.flagViolation(page, offset, access, level);
-        this.memory.write(hostTable, index, low | PTE_ACCESSED, high);
-      }
-      gfn = entryPfn(low, high);
-    }
-
-    if (access === EPT_WRITE && !writable) return this.pageFault(page, access, PF_PRESENT);
-    const flags = access === EPT_WRITE ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
-    if ((low & flags) !== flags) {
-      if (!tableWritable) return this.flagViolation(page, offset, access, level);
-      this.memory.write(hostTable, index, low | flags, high);
-    }
-
-    const guestLarge = level === 2;
-    // Bit 12 of a large leaf is its PAT bit, no part of the address.
-    const dataGfn = guestLarge ? entryPfn(low & ADDRESS_2M, high) + (page % PAGES_2M) : entryPfn(low, high);
-    const outcome = this.translateGuestPhysical(dataGfn, offset, access, EPT_VIOLATION_FINAL_GPA, page);
-    if (outcome !== TRANSLATED) return outcome;
-
-    // A page whose dirty flag is still clear is cached as read-only, so that the first write sets the flag in a walk.
-    const dirty = ((low | flags) & PTE_DIRTY) !== 0;
-    const permissions =
-      this.hostPermissions & (writable && dirty ? EPT_PERMISSIONS : EPT_PERMISSIONS & ~EPT_WRITE);
-    this.pfn = this.hostPfn;
-    this.tlb.insert(page, this.pfn, permissions, guestLarge && this.hostLarge);
-    return TRANSLATED;
+  /** As `translate()`, from a 64-bit linear address. */
+  translateAddress(address: bigint, kind: AccessKind): Outcome {
+    const page = linearPage(address, this.guest);
+    return page < 0 ? GENERAL_PROTECTION : this.translate(page, Number(address & 0xfffn), kind);
   }
 
   /**
-   * The accessed or dirty flag of the guest's entry at `level` is to be set in a page that the EPT does not let be
-   * written: a violation that reports a read and a write of the entry. A walk that began at a paging-structure cache does
-   * not know the entry's guest-physical address; it is made again without.
+   * Translates a guest-physical address (bytes) through the EPT.
+   *
+   * @param requested what the access needs: EPT_READ, EPT_WRITE, EPT_EXECUTE or EPT_FETCH_USER
+   * @param purpose bits of the exit qualification that say what the address is for: EPT_VIOLATION_GLA_VALID with
+   *   EPT_VIOLATION_FINAL_GPA for the translation of a linear address, EPT_VIOLATION_GLA_VALID for a guest paging structure,
+   *   0 for the PDPTEs that MOV to CR3 loads; EPT_VIOLATION_SHADOW_STACK for a supervisor shadow-stack access
    */
-  private flagViolation(page: number, offset: number, access: number, level: number): Outcome {
-    const index = entryIndex(page, level);
-    if (this.tableGfn === ABSENT) {
-      this.combined.invalidate(page);
-      return this.walk(page, offset, access);
+  translateGuestPhysical(address: number, requested: number, purpose: number): Outcome {
+    const gfn = Math.floor(address / PAGE);
+    this.offset = address % PAGE;
+    return this.walkEpt(lowOf(gfn), highOf(gfn), this.offset, requested, purpose);
+  }
+
+  private walkEpt(
+    gfnLow: number,
+    gfnHigh: number,
+    offset: number,
+    requested: number,
+    purpose: number,
+  ): Outcome {
+    const { ept, caches, counts, memory, hierarchy } = this;
+    if (ept === null) {
+      this.hostLow = gfnLow;
+      this.hostHigh = gfnHigh;
+      this.hostPermissions = EPT_ALL;
+      this.hostSize = SIZE_1G;
+      this.hostDirty = true;
+      return TRANSLATED;
     }
-    return this.eptViolation(
-      this.tableGfn,
-      index * ENTRY_BYTES,
-      EPT_READ | EPT_WRITE,
-      this.tablePermissions,
-      0,
-      page,
+    const { nestedTlb, eptStructures, guestPhysicalTag } = caches;
+    const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && ept.shadowStack;
+    const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
+    const nested = !shadowStack && (!isFinal || this.nestedTlbHoldsData);
+    if (nested && nestedTlb.lookup(gfnLow, gfnHigh, guestPhysicalTag)) {
+      const { value } = nestedTlb;
+      const dirty = (value & NESTED_DIRTY) !== 0;
+      if ((value & requested) === requested && (dirty || (requested & EPT_WRITE) === 0)) {
+        this.hostLow = nestedTlb.pfnLow;
+        this.hostHigh = nestedTlb.pfnHigh;
+        this.hostPermissions = value & EPT_ALL;
+        this.hostSize = (value >> NESTED_SIZE_SHIFT) & 3;
+        this.hostDirty = dirty;
+        return TRANSLATED;
+      }
+    }
+
+    const { shifts } = ept;
+    let permissions = ept.present;
+    let tableLow = ept.rootLow;
+    let tableHigh = ept.rootHigh;
+    let level = eptStructures.lookup(gfnLow, gfnHigh, shifts, ept.levels, guestPhysicalTag);
+    if (level === 0) {
+      level = ept.levels;
+    } else {
+      tableLow = eptStructures.pfnLow;
+      tableHigh = eptStructures.pfnHigh;
+      permissions = eptStructures.value;
+    }
+    const first = level;
+    const { words } = memory;
+    let flags = EPT_ACCESSED;
+    let above = permissions;
+    let low: number;
+    let high: number;
+    for (; ; level--) {
+      this.eptTablePfns[2 * level] = tableLow;
+      this.eptTablePfns[2 * level + 1] = tableHigh;
+      this.eptTablePermissions[level] = permissions;
+      const index = shiftedLow(gfnLow, gfnHigh, shifts[level]) & 511;
+      counts[EPT_WALK_REF + hierarchy.reference(tableLow, tableHigh, index >> 3)]++;
+      // Four levels translate 48 bits. What is read before that shows is not specified; here, the root's entry.
+      if (shiftedLow(gfnLow, gfnHigh, ept.gfnBits) !== 0) {
+        return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, 0);
+      }
+      const word = memory.frame(tableLow, tableHigh) + 2 * index;
+      low = words[word] | 0;
+      high = words[word + 1] | 0;
+      this.eptEntryWords[level] = word;
+      if ((low & ept.present) === 0) {
+        this.rememberEptTables(gfnLow, gfnHigh, first, level);
+        const seen = shadowStack ? purpose | shadowStackPage(high) : purpose;
+        return this.eptViolation(gfnLow, gfnHigh, offset, requested, seen, 0);
+      }
+      if (ept.isMisconfigured(level, low, high)) {
+        this.rememberEptTables(gfnLow, gfnHigh, first, level);
+        return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
+      }
+      above = permissions;
+      permissions &= low;
+      flags &= low;
+      if (ept.isLeaf(level, low)) break;
+      tableLow = entryPfnLow(low, high);
+      tableHigh = entryPfnHigh(high);
+    }
+
+    const granted = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
+    if (shadowStack) {
+      const marked = shadowStackPage(high);
+      const tables = EPT_READ | EPT_WRITE;
+      if ((above & tables) !== tables || (low & EPT_READ) === 0 || marked === 0) {
+        this.rememberEptTables(gfnLow, gfnHigh, first, level);
+        return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose | marked, granted);
+      }
+    } else if ((granted & requested) !== requested) {
+      this.rememberEptTables(gfnLow, gfnHigh, first, level);
+      return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, granted);
+    }
+
+    const write = (requested & EPT_WRITE) !== 0;
+    this.hostDirty = true;
+    if (ept.accessedDirty) {
+      this.hostDirty = write || (low & EPT_DIRTY) !== 0;
+      if (flags === 0 || (write && (low & EPT_DIRTY) === 0)) this.setEptFlags(first, level, write);
+    }
+    this.rememberEptTables(gfnLow, gfnHigh, first, level);
+    this.hostLow = entryPfnLow(low, high) | (gfnLow & ((1 << shifts[level]) - 1));
+    this.hostHigh = entryPfnHigh(high);
+    this.hostPermissions = granted;
+    this.hostSize = level - 1;
+    if (nested) {
+      const value = granted | (this.hostSize << NESTED_SIZE_SHIFT) | (this.hostDirty ? NESTED_DIRTY : 0);
+      nestedTlb.insert(gfnLow, gfnHigh, guestPhysicalTag, this.hostLow, this.hostHigh, value);
+    }
+    return TRANSLATED;
+  }
+
+  /** What an access to a guest paging structure asks of the EPT. */
+  get tableRequest(): number {
+    return this.ept?.accessedDirty ? EPT_READ | EPT_WRITE : EPT_READ;
+  }
+
+  /** Turns EPT on with this EPT pointer, as VM entry does. @throws RangeError for one that VM entry would refuse */
+  enableEpt(eptp: number, modeBasedExecute = false): void {
+    this.ept = new Ept(eptp, modeBasedExecute, this.geometry);
+    this.modeBasedExecute = modeBasedExecute;
+    this.enterAddressSpace();
+  }
+
+  disableEpt(): void {
+    this.ept = null;
+    this.enterAddressSpace();
+  }
+
+  /** Runs the guest under this VPID from now on; 0 also stands for VPIDs being off. */
+  setVpid(vpid: number): void {
+    this.vpid = vpid;
+    this.enterAddressSpace();
+  }
+
+  /** A VM entry or VM exit: without VPIDs it drops all linear and combined mappings. */
+  vmTransition(): void {
+    if (this.vpid === 0) this.caches.invvpidSingle(0);
+  }
+
+  /** Loads all registers at once, as VM entry does; drops nothing. #GP or an EPT exit come from the PDPTEs of PAE paging. */
+  loadRegisters(registers: PagingRegisters, cr3: number): Outcome {
+    this.registers = registers;
+    this.guest = new GuestPaging(registers, this.geometry);
+    this.cr3 = cr3;
+    this.enterAddressSpace();
+    return this.guest.mode === "PAE" ? this.loadPdptes(cr3) : TRANSLATED;
+  }
+
+  /** MOV to CR3, a physical address with the PCID below; `keep` is bit 63, which keeps what is cached for that PCID. */
+  writeCr3(cr3: number, keep = false): Outcome {
+    if (cr3 >= 2 ** this.geometry.physicalAddressBits) return GENERAL_PROTECTION;
+    if (this.guest.mode === "PAE") {
+      const outcome = this.loadPdptes(cr3);
+      if (outcome !== TRANSLATED) return outcome;
+    }
+    this.cr3 = cr3;
+    this.enterAddressSpace();
+    if (!(keep && this.pcidEnabled)) this.caches.invpcidSingle(this.pcid);
+    return TRANSLATED;
+  }
+
+  writeCr0(cr0: number): Outcome {
+    const { cr4 } = this.registers;
+    if ((cr0 & CR0_PG) !== 0 && (cr0 & CR0_PE) === 0) return GENERAL_PROTECTION;
+    if ((cr0 & CR0_PG) === 0 && (cr4 & CR4_PCIDE) !== 0) return GENERAL_PROTECTION;
+    return this.changeRegisters({ cr0 }, ((this.registers.cr0 ^ cr0) & CR0_PG) !== 0);
+  }
+
+  writeCr4(cr4: number): Outcome {
+    const { cr0, cr4: old, efer } = this.registers;
+    const changed = old ^ cr4;
+    const long = (cr0 & CR0_PG) !== 0 && (efer & EFER_LME) !== 0;
+    if (long && ((cr4 & CR4_PAE) === 0 || (changed & CR4_LA57) !== 0)) return GENERAL_PROTECTION;
+    const setsPcide = (changed & cr4 & CR4_PCIDE) !== 0;
+    if (setsPcide && (!long || this.cr3 % PAGE !== 0)) return GENERAL_PROTECTION;
+    // PGE by the manual; PSE, PAE and LA57 change the format of entries.
+    const drops = CR4_PGE | CR4_PSE | CR4_PAE | CR4_LA57;
+    return this.changeRegisters({ cr4 }, (changed & drops) !== 0 || (changed & old & CR4_PCIDE) !== 0);
+  }
+
+  /** WRMSR to IA32_EFER. */
+  writeEfer(efer: number): Outcome {
+    const changesMode = ((this.registers.efer ^ efer) & EFER_LME) !== 0;
+    if (changesMode && (this.registers.cr0 & CR0_PG) !== 0) return GENERAL_PROTECTION;
+    return this.changeRegisters({ efer }, false);
+  }
+
+  writePkru(pkru: number): void {
+    this.changeRegisters({ pkru }, false);
+  }
+
+  /** Sets or clears EFLAGS.AC, as STAC and CLAC do. */
+  setAc(ac: boolean): void {
+    this.changeRegisters({ ac }, false);
+  }
+
+  private changeRegisters(change: Partial<PagingRegisters>, drops: boolean): Outcome {
+    const { mode } = this.guest;
+    this.registers = { ...this.registers, ...change };
+    this.guest = new GuestPaging(this.registers, this.geometry);
+    if (drops) this.caches.invpcidAll();
+    this.enterAddressSpace();
+    return this.guest.mode === "PAE" && (mode !== "PAE" || drops) ? this.loadPdptes(this.cr3) : TRANSLATED;
+  }
+
+  private get pcidEnabled(): boolean {
+    return (this.registers.cr4 & CR4_PCIDE) !== 0;
+  }
+
+  private get pcid(): number {
+    return this.pcidEnabled ? this.cr3 % PAGE : 0;
+  }
+
+  private enterAddressSpace(): void {
+    this.caches.enter(this.vpid, this.pcid, this.ept?.root ?? NO_EPT);
+    this.compileHits();
+  }
+
+  private compileHits(): void {
+    const needed = [ATTRIBUTE_EPT_READ, ATTRIBUTE_EPT_WRITE | ATTRIBUTE_DIRTY, ATTRIBUTE_EPT_FETCH];
+    for (let kind = 0; kind < ACCESS_KINDS; kind++) {
+      const own = needed[accessOf(kind)];
+      this.hitMask[kind] = this.guest.rightsMask[kind] | own;
+      this.hitValue[kind] = this.guest.rightsValue[kind] | own;
+    }
+  }
+
+  /** Loads the PDPTEs of PAE paging: reads, even where other accesses to paging structures count as writes. */
+  private loadPdptes(cr3: number): Outcome {
+    const offset = (cr3 % PAGE) & ~31;
+    const outcome = this.walkEpt(lowOf(Math.floor((cr3 % 2 ** 32) / PAGE)), 0, offset, EPT_READ, 0);
+    if (outcome !== TRANSLATED) return outcome;
+    const table = this.memory.frame(this.hostLow, this.hostHigh) + offset / 4;
+    const loaded: number[] = [];
+    let isReserved = false;
+    for (let index = 0; index < 4; index++) {
+      this.counts[GUEST_WALK_REF + this.hierarchy.reference(this.hostLow, this.hostHigh, offset >> 6)]++;
+      const low = this.memory.words[table + 2 * index];
+      const high = this.memory.words[table + 2 * index + 1];
+      const isPresent = (low & PTE_PRESENT) !== 0;
+      isReserved ||= isPresent && hasReservedPdpteBits(low, high, this.geometry);
+      loaded.push(isPresent ? entryPfn(low, high) : UNKNOWN);
+    }
+    if (isReserved) return GENERAL_PROTECTION;
+    this.pdptes.set(loaded);
+    return TRANSLATED;
+  }
+
+  /** A TLB entry for the page denies the access, or its dirty flag is still to be set. */
+  private translateDenied(): Outcome {
+    const { kind } = this;
+    const { permissionFaultWalks, faultWalkStart } = this.geometry.switches;
+    const { attributes } = this.caches.tlb;
+    const denied =
+      (attributes & this.hitMask[kind] & ~ATTRIBUTE_DIRTY) !== (this.hitValue[kind] & ~ATTRIBUTE_DIRTY) ||
+      this.isKeyDenied(attributes, kind);
+    if (!denied) return this.walk(false);
+    if (permissionFaultWalks === 0) return this.faultFromEntry();
+    if (permissionFaultWalks === 2) {
+      this.provisional = true;
+      const outcome = this.walk(false);
+      this.provisional = false;
+      if (outcome === TRANSLATED) return outcome;
+    }
+    return this.walk(faultWalkStart === "root");
+  }
+
+  /** Reports what the TLB entry just found denies, without a reference. */
+  private faultFromEntry(): Outcome {
+    const { guest, kind } = this;
+    const { attributes, gfnLow, gfnHigh } = this.caches.tlb;
+    const keyDenied = this.isKeyDenied(attributes, kind);
+    if ((attributes & guest.rightsMask[kind]) !== guest.rightsValue[kind] || keyDenied) {
+      return this.pageFault(PF_PRESENT | (keyDenied ? PF_PROTECTION_KEY : 0));
+    }
+    this.rights = attributes;
+    const permissions = (attributes >> ATTRIBUTE_EPT_SHIFT) & EPT_ALL;
+    const requested = this.finalRequest(attributes);
+    return this.eptViolation(gfnLow, gfnHigh, this.offset, requested, FINAL, permissions);
+  }
+
+  /** Whether a TLB entry with these attributes serves an access. */
+  private allows(attributes: number, kind: AccessKind): boolean {
+    if ((attributes & this.hitMask[kind]) !== this.hitValue[kind]) return false;
+    return !this.guest.deniesKeys || !this.isKeyDenied(attributes, kind);
+  }
+
+  private isKeyDenied(attributes: number, kind: AccessKind): boolean {
+    const key = (attributes >>> ATTRIBUTE_KEY_SHIFT) & 15;
+    return (attributes & RIGHT_USER) !== 0 && ((this.guest.deniedKeys[kind] >>> key) & 1) !== 0;
+  }
+
+  /** What the access itself asks of the EPT. */
+  private finalRequest(rights: number): number {
+    const access = accessOf(this.kind);
+    if (access === READ) return EPT_READ;
+    if (access === WRITE) return EPT_WRITE;
+    return this.modeBasedExecute && (rights & RIGHT_USER) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
+  }
+
+  private walk(fromRoot: boolean): Outcome {
+    const { guest, caches, counts, memory, hierarchy, pageLow, pageHigh, kind } = this;
+    const { pagingStructures, tag } = caches;
+    const { shifts } = guest;
+    const access = accessOf(kind);
+    counts[WALK + access]++;
+    if (guest.levels === 0) {
+      const unpaged = ATTRIBUTE_DIRTY | ALL_RIGHTS;
+      return this.translateFinal(pageLow, pageHigh, unpaged, SIZE_1G);
+    }
+
+    // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
+    let level = fromRoot ? 0 : pagingStructures.lookup(pageLow, pageHigh, shifts, guest.levels, tag);
+    let isKnown = false;
+    let gfnLow = UNKNOWN;
+    let gfnHigh = UNKNOWN;
+    let pfnLow = 0;
+    let pfnHigh = 0;
+    let rights = ALL_RIGHTS | TABLE_WRITABLE;
+    if (level === 0) {
+      level = guest.levels;
+      const root = this.rootGfn();
+      if (root === UNKNOWN) return this.pageFault(0);
+      gfnLow = lowOf(root);
+      gfnHigh = highOf(root);
+      isKnown = true;
+    } else {
+      pfnLow = pagingStructures.pfnLow;
+      pfnHigh = pagingStructures.pfnHigh;
+      rights = pagingStructures.value;
+    }
+    const first = level;
+    const request = this.tableRequest;
+    let flags = PTE_ACCESSED;
+    let low: number;
+    let high: number;
+    for (; ; level--) {
+      const index = shiftedLow(pageLow, pageHigh, shifts[level]) & (guest.entries - 1);
+      const at = index * guest.entryBytes;
+      if (isKnown) {
+        const outcome = this.walkEpt(gfnLow, gfnHigh, at, request, EPT_VIOLATION_GLA_VALID);
+        if (outcome !== TRANSLATED) {
+          this.rememberTables(first, level + 1);
+          return outcome;
+        }
+        pfnLow = this.hostLow;
+        pfnHigh = this.hostHigh;
+        this.tablePermissions[level] = this.hostPermissions;
+        rights = (rights & ~TABLE_WRITABLE) | ((this.hostPermissions & EPT_WRITE) !== 0 ? TABLE_WRITABLE : 0);
+      }
+      this.tableGfns[2 * level] = gfnLow;
+      this.tableGfns[2 * level + 1] = gfnHigh;
+      this.tablePfns[2 * level] = pfnLow;
+      this.tablePfns[2 * level + 1] = pfnHigh;
+      this.tableRights[level] = rights;
+      this.entryOffsets[level] = at;
+
+      counts[GUEST_WALK_REF + hierarchy.reference(pfnLow, pfnHigh, at >> 6)]++;
+      const word = memory.frame(pfnLow, pfnHigh) + (at >> 2);
+      this.entryWords[level] = word;
+      low = memory.words[word] | 0;
+      high = guest.entryBytes === 8 ? memory.words[word + 1] | 0 : 0;
+      if ((low & PTE_PRESENT) === 0) return this.pageFault(0);
+      const isLeaf = guest.isLeaf(level, low);
+      if (guest.isReserved(level, low, high, isLeaf)) return this.pageFault(PF_PRESENT | PF_RESERVED);
+      rights = (rights & (low | TABLE_WRITABLE)) | (high >>> 31);
+      flags &= low;
+      if (isLeaf) break;
+      gfnLow = entryPfnLow(low, high);
+      gfnHigh = entryPfnHigh(high);
+      isKnown = true;
+    }
+
+    const key = (high >>> 27) & 15;
+    const attributes =
+      (rights & ~TABLE_WRITABLE) |
+      ((low & PTE_DIRTY) !== 0 || access === WRITE ? ATTRIBUTE_DIRTY : 0) |
+      ((low & PTE_GLOBAL) !== 0 && guest.globalPages ? ATTRIBUTE_GLOBAL : 0) |
+      guestSizeAttribute(shifts[level]) |
+      (key << ATTRIBUTE_KEY_SHIFT);
+    const keyDenied = this.isKeyDenied(attributes, kind);
+    if ((attributes & guest.rightsMask[kind]) !== guest.rightsValue[kind] || keyDenied) {
+      return this.pageFault(PF_PRESENT | (keyDenied ? PF_PROTECTION_KEY : 0));
+    }
+    const mustSetFlags = flags === 0 || (access === WRITE && (low & PTE_DIRTY) === 0);
+    if (mustSetFlags && this.setsFlagsFirst) {
+      const outcome = this.setFlags(first, level);
+      if (outcome !== TRANSLATED) return outcome === RESTART ? this.walk(true) : outcome;
+    }
+    this.rememberTables(first, level);
+    const dataLow = guest.leafPfnLow(level, low, high) | (pageLow & ((1 << shifts[level]) - 1));
+    const dataHigh = guest.entryBytes === 8 ? entryPfnHigh(high) : 0;
+    const outcome = this.translateFinal(dataLow, dataHigh, attributes, level - 1);
+    if (outcome === TRANSLATED && mustSetFlags && !this.setsFlagsFirst) {
+      const flagOutcome = this.setFlags(first, level);
+      if (flagOutcome !== TRANSLATED) {
+        // What the translation left in the TLB came from an entry that is not marked as used.
+        caches.tlb.invalidate(pageLow, pageHigh, tag, caches.globalTag);
+        return flagOutcome === RESTART ? this.walk(true) : flagOutcome;
+      }
+      this.rememberTables(first, level);
+    }
+    return outcome;
+  }
+
+  /** The end of a walk: translates the guest page and puts the whole into the TLB. `guestSize` is the guest page's. */
+  private translateFinal(gfnLow: number, gfnHigh: number, attributes: number, guestSize: number): Outcome {
+    const { pageLow, pageHigh } = this;
+    const { tlb, tag, globalTag } = this.caches;
+    const access = accessOf(this.kind);
+    this.rights = attributes;
+    const outcome = this.walkEpt(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
+    if (outcome !== TRANSLATED) return outcome;
+    if (this.replaces) tlb.invalidate(pageLow, pageHigh, tag, globalTag);
+    const fetches = this.modeBasedExecute && (attributes & RIGHT_USER) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
+    const all =
+      (this.hostDirty ? attributes : attributes & ~ATTRIBUTE_DIRTY) |
+      (this.hostPermissions << ATTRIBUTE_EPT_SHIFT) |
+      ((this.hostPermissions & fetches) !== 0 ? ATTRIBUTE_EPT_FETCH : 0);
+    const size = guestSize < this.hostSize ? guestSize : this.hostSize;
+    this.counts[WALK_COMPLETED + 3 * access + size]++;
+    const entryTag = (attributes & ATTRIBUTE_GLOBAL) !== 0 ? globalTag : tag;
+    const fetch = access === FETCH;
+    tlb.insert(pageLow, pageHigh, size, fetch, entryTag, this.hostLow, this.hostHigh, gfnLow, gfnHigh, all);
+    return TRANSLATED;
+  }
+
+  /** Guest page frame number of the table that the walk of the page starts with. */
+  private rootGfn(): number {
+    const { mode } = this.guest;
+    if (mode === "PAE") return this.pdptes[(this.pageLow >>> 18) & 3];
+    return Math.floor((mode === "32-bit" ? this.cr3 % 2 ** 32 : this.cr3) / PAGE);
+  }
+
+  /** Caches what leads to the tables below level `first` down to `last`, as far as the entries are marked as used. */
+  private rememberTables(first: number, last: number): void {
+    const { pageLow, pageHigh, tablePfns } = this;
+    const { shifts } = this.guest;
+    const { pagingStructures, tag } = this.caches;
+    for (let level = first - 1; level >= last; level--) {
+      if ((this.memory.words[this.entryWords[level + 1]] & PTE_ACCESSED) === 0) return;
+      const pfnLow = tablePfns[2 * level];
+      const pfnHigh = tablePfns[2 * level + 1];
+      const rights = this.tableRights[level];
+      pagingStructures.insert(level, pageLow, pageHigh, shifts, tag, pfnLow, pfnHigh, rights);
+    }
+  }
+
+  private rememberEptTables(gfnLow: number, gfnHigh: number, first: number, last: number): void {
+    const { ept, eptTablePfns } = this;
+    if (ept === null) return;
+    const { eptStructures, guestPhysicalTag } = this.caches;
+    for (let level = first - 1; level >= last; level--) {
+      const above = this.memory.words[this.eptEntryWords[level + 1]];
+      if (ept.accessedDirty && (above & EPT_ACCESSED) === 0) return;
+      const pfnLow = eptTablePfns[2 * level];
+      const pfnHigh = eptTablePfns[2 * level + 1];
+      const permissions = this.eptTablePermissions[level];
+      eptStructures.insert(
+        level,
+        gfnLow,
+        gfnHigh,
+        ept.shifts,
+        guestPhysicalTag,
+        pfnLow,
+        pfnHigh,
+        permissions,
+      );
+    }
+  }
+
+  /**
+   * Sets the accessed flags from level `first` down to the leaf at `last`, and the leaf's dirty flag for a write. Where the
+   * EPT does not let the table be written, a violation that reports a read and a write of the entry; RESTART, if only a walk
+   * from the root knows the entry's guest-physical address.
+   */
+  private setFlags(first: number, last: number): Outcome | typeof RESTART {
+    const { words } = this.memory;
+    for (let level = first; level >= last; level--) {
+      const isDirty = level === last && accessOf(this.kind) === WRITE;
+      const flags = isDirty ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
+      const word = this.entryWords[level];
+      if ((words[word] & flags) === flags) continue;
+      if ((this.tableRights[level] & TABLE_WRITABLE) === 0) {
+        const gfnHigh = this.tableGfns[2 * level + 1];
+        if (gfnHigh === UNKNOWN) return RESTART;
+        const gfnLow = this.tableGfns[2 * level];
+        const permissions = this.tablePermissions[level];
+        const requested = EPT_READ | EPT_WRITE;
+        const offset = this.entryOffsets[level];
+        return this.eptViolation(gfnLow, gfnHigh, offset, requested, EPT_VIOLATION_GLA_VALID, permissions);
+      }
+      words[word] |= flags;
+    }
+    return TRANSLATED;
+  }
+
+  private setEptFlags(first: number, last: number, write: boolean): void {
+    const { words } = this.memory;
+    for (let level = first; level >= last; level--) words[this.eptEntryWords[level]] |= EPT_ACCESSED;
+    if (write) words[this.eptEntryWords[last]] |= EPT_DIRTY;
+  }
+
+  private eptViolation(
+    gfnLow: number,
+    gfnHigh: number,
+    offset: number,
+    requested: number,
+    purpose: number,
+    permissions: number,
+  ): Outcome {
+    const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
+    this.guestPhysicalAddress = pageNumber(gfnLow, gfnHigh) * PAGE + offset;
+    this.exitQualification =
+      (requested & EPT_PERMISSIONS) |
+      ((requested & EPT_FETCH_USER) !== 0 ? EPT_EXECUTE : 0) |
+      ((permissions & EPT_PERMISSIONS) << 3) |
+      ((permissions & EPT_FETCH_USER) !== 0 ? EPT_VIOLATION_USER_EXECUTE : 0) |
+      purpose |
+      (isFinal && this.geometry.advancedExitInformation ? this.advancedInformation() : 0);
+    this.drop(this.geometry.switches.violationDrops, gfnLow, gfnHigh, isFinal);
+    return EPT_VIOLATION;
+  }
+
+  private eptMisconfig(gfnLow: number, gfnHigh: number, offset: number, purpose: number): Outcome {
+    const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
+    this.guestPhysicalAddress = pageNumber(gfnLow, gfnHigh) * PAGE + offset;
+    this.drop(this.geometry.switches.misconfigDrops, gfnLow, gfnHigh, isFinal);
+    return EPT_MISCONFIG;
+  }
+
+  /** What the guest's own paging says of the page. */
+  private advancedInformation(): number {
+    const { rights } = this;
+    return (
+      ((rights & RIGHT_USER) !== 0 ? EPT_VIOLATION_USER_PAGE : 0) |
+      ((rights & RIGHT_WRITABLE) !== 0 ? EPT_VIOLATION_WRITABLE_PAGE : 0) |
+      ((rights & RIGHT_NOT_EXECUTABLE) !== 0 ? EPT_VIOLATION_NOT_EXECUTABLE_PAGE : 0)
     );
   }
 
   /**
-   * Translates a guest page frame number through the EPT. `final` is EPT_VIOLATION_FINAL_GPA for the translation of the
-   * linear page itself, 0 for a guest paging structure on the way to it.
+   * Drops mappings of the guest-physical address and, if it is the translation of the linear page, those of the page:
+   * "Operations that invalidate cached mappings".
    */
-  private translateGuestPhysical(
-    gfn: number,
-    offset: number,
-    access: number,
-    final: number,
-    page: number,
-  ): Outcome {
-    const cached = this.nestedTlb.lookup(gfn);
-    if (cached !== ABSENT && (cached & access) === access) {
-      this.hostPfn = Math.floor(cached / PERMISSION_BITS);
-      this.hostPermissions = cached & EPT_PERMISSIONS;
-      this.hostLarge = false;
-      return TRANSLATED;
+  private drop(drops: Drops, gfnLow: number, gfnHigh: number, isFinal: boolean): void {
+    const { caches, guest, ept, pageLow, pageHigh } = this;
+    if (drops === "nothing" || ept === null || this.provisional) return;
+    const { tag, globalTag, guestPhysicalTag } = caches;
+    if (drops === "everything") {
+      caches.inveptSingle(ept.root);
+      return;
     }
-
-    let level = 1;
-    let table = ABSENT;
-    for (; level < EPT_LEVELS; level++) {
-      table = this.guestPhysical.lookup(level, gfn);
-      if (table !== ABSENT) break;
-    }
-    let permissions = EPT_PERMISSIONS;
-    let hostTable = this.eptRoot;
-    if (table !== ABSENT) {
-      hostTable = Math.floor(table / PERMISSION_BITS);
-      permissions = table & EPT_PERMISSIONS;
-    }
-
-    let low: number;
-    let high: number;
-    for (; ; level--) {
-      const index = entryIndex(gfn, level);
-      this.counts[EPT_WALK_REF + this.hierarchy.reference(hostTable * LINES_PER_PAGE + (index >> 3))]++;
-      const words = this.memory.read(hostTable);
-      low = words[2 * index];
-      high = words[2 * index + 1];
-      if ((low & EPT_PERMISSIONS) === 0) return this.eptViolation(gfn, offset, access, 0, final, page);
-      if (isEptMisconfigured(this.geometry, level, low, high)) {
-        this.guestPhysicalAddress = gfn * PAGE + offset;
-        return EPT_MISCONFIG;
-      }
-      permissions &= low;
-      if (isEptLeaf(level, low)) break;
-      hostTable = entryPfn(low, high);
-      this.guestPhysical.insert(level - 1, gfn, hostTable * PERMISSION_BITS + permissions);
-    }
-    if ((permissions & access) !== access) {
-      return this.eptViolation(gfn, offset, access, permissions, final, page);
-    }
-    this.hostLarge = level === 2;
-    this.hostPfn = entryPfn(low, high) + (this.hostLarge ? gfn % PAGES_2M : 0);
-    this.hostPermissions = permissions;
-    // The final translation goes into the combined TLB; guest-physical ones serve the guest's paging structures.
-    if (final === 0) this.nestedTlb.insert(gfn, this.hostPfn * PERMISSION_BITS + permissions);
-    return TRANSLATED;
-  }
-
-  /** A violation drops the mappings of the address that faulted: "Operations that invalidate cached mappings". */
-  private eptViolation(
-    gfn: number,
-    offset: number,
-    access: number,
-    permissions: number,
-    final: number,
-    page: number,
-  ): Outcome {
-    this.nestedTlb.remove(gfn);
-    this.guestPhysical.invalidate(gfn);
-    if (final !== 0) {
-      this.tlb.invalidate(page);
-      this.combined.invalidate(page);
-    }
-    this.guestPhysicalAddress = gfn * PAGE + offset;
-    this.exitQualification = access | (permissions << 3) | EPT_VIOLATION_GLA_VALID | final;
-    return EPT_VIOLATION;
+    caches.nestedTlb.invalidate(gfnLow, gfnHigh, guestPhysicalTag);
+    if (isFinal) caches.tlb.invalidate(pageLow, pageHigh, tag, globalTag);
+    if (drops === "translations") return;
+    caches.eptStructures.invalidate(gfnLow, gfnHigh, ept.shifts, ept.levels, guestPhysicalTag);
+    if (isFinal) caches.pagingStructures.invalidate(pageLow, pageHigh, guest.shifts, guest.levels, tag);
   }
 
   /** A page fault drops the mappings of the linear address, so that a corrected entry is seen. */
-  private pageFault(page: number, access: number, code: number): Outcome {
-    this.tlb.invalidate(page);
-    this.combined.invalidate(page);
-    this.errorCode = code | (access === EPT_WRITE ? PF_WRITE : 0);
+  private pageFault(code: number): Outcome {
+    const { caches, guest, pageLow, pageHigh } = this;
+    if (!this.provisional) {
+      caches.tlb.invalidate(pageLow, pageHigh, caches.tag, caches.globalTag);
+      caches.pagingStructures.invalidate(pageLow, pageHigh, guest.shifts, guest.levels, caches.tag);
+    }
+    this.errorCode = code | guest.errorCode[this.kind];
     return PAGE_FAULT;
   }
+}
+
+/** What bit 60 of the entry that a walk ends with puts into the exit qualification of a shadow-stack access. */
+function shadowStackPage(high: number): number {
+  return (high & EPT_SUPERVISOR_SHADOW_STACK_HIGH) !== 0 ? EPT_VIOLATION_SHADOW_STACK_PAGE : 0;
+}
+
+/** The page number of a 64-bit linear address, or -1 if it is not canonical or beyond 32 bits in a mode of 32 bits. */
+export function linearPage(address: bigint, { mode, levels }: GuestPaging): number {
+  const bits = mode === "4-level" || mode === "5-level" ? 12 + 9 * levels : 32;
+  const canonical = bits === 32 ? BigInt.asUintN(32, address) : BigInt.asIntN(bits, address);
+  if (BigInt.asUintN(64, canonical) !== BigInt.asUintN(64, address)) return -1;
+  return Number(BigInt.asUintN(bits, address) >> 12n);
 }

@@ -1,126 +1,291 @@
 /**
- * What a processor remembers of translations with EPT on: combined mappings (linear address to host-physical address,
- * in the TLBs; upper linear-address bits to the host-physical address of a guest table, in the paging-structure caches)
- * and guest-physical mappings (the same two for guest-physical addresses).
- * Specified in the Intel SDM, volume 3C, "Caching translation information".
+ * Everything a processor remembers of translations, and what each event makes it forget: linear and combined mappings
+ * (TLBs, paging-structure caches) and guest-physical mappings (the nested TLB and paging-structure caches of the EPT).
+ * Specified in the Intel SDM, volume 3A "Caching translation information" and volume 3C "Caching translation
+ * information" and "Operations that invalidate cached mappings".
  *
- * One virtual processor and one EPT pointer: the tags VPID, PCID and EP4TA would always match and are left out.
- *
- * A cached translation is one number: host page frame number x 8 + permissions (bits of `EPT_PERMISSIONS`).
+ * Where the manual lets a processor drop more than it must, the model drops what it must; exceptions are named.
  */
+import { type AddressSpace, AddressSpaces, GLOBAL, NO_EPT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
-import { ABSENT, SetAssociative } from "./set-associative.js";
+import { shiftedHigh, shiftedLow } from "./page-number.js";
+import { ABSENT, type Associativity, type Replacement, SetAssociative } from "./set-associative.js";
+import { Tlb } from "./tlb.js";
 
-export const PERMISSION_BITS = 8;
+/** Integers stored by slot: page frame number (two), and what its owner says with it. */
+const PFN_LOW = 0;
+const PFN_HIGH = 1;
+const VALUE = 2;
+const STORED = 3;
 
-/** 4-Kbyte pages in a 2-Mbyte page. */
-export const PAGES_2M = 512;
+/** A structure whose entries hold a page frame number and a value, found by a page number. */
+class FrameCache {
+  private readonly slots: SetAssociative;
+  private readonly stored: Int32Array;
 
-/**
- * Keeps the keys of 2-Mbyte pages apart from those of 4-Kbyte pages in a TLB that holds both. A power of two: where the
- * number of sets is one too, it leaves a page in its set.
- */
-const KEY_2M = 2 ** 46;
-
-/** The paging-structure caches of one address space, indexed by the level of the table they lead to (3, 2, 1). */
-export class PagingStructureCaches {
-  private readonly byLevel: readonly SetAssociative[];
-
-  constructor(geometry: CpuGeometry) {
-    this.byLevel = [geometry.pdeCache, geometry.pdpteCache, geometry.pml4eCache].map(
-      (g) => new SetAssociative(g),
-    );
+  constructor(associativity: Associativity, replacement: Replacement) {
+    this.slots = new SetAssociative(associativity, replacement);
+    this.stored = new Int32Array(associativity.entries * STORED);
   }
 
-  /** What leads to the table at `level` for this page number: table pfn x 8 + permissions so far, or ABSENT. */
-  lookup(level: number, page: number): number {
-    return this.byLevel[level - 1].lookup(PagingStructureCaches.key(level, page));
+  /** Whether the key is there; then `found` has what is stored with it. */
+  lookup(low: number, high: number, found: Found): boolean {
+    const slot = this.slots.lookup(low, high, high);
+    if (slot === ABSENT) return false;
+    const at = slot * STORED;
+    found.pfnLow = this.stored[at + PFN_LOW];
+    found.pfnHigh = this.stored[at + PFN_HIGH];
+    found.value = this.stored[at + VALUE];
+    return true;
   }
 
-  insert(level: number, page: number, value: number): void {
-    this.byLevel[level - 1].insert(PagingStructureCaches.key(level, page), value);
+  /** Stores under a key, in place of what it had. */
+  insert(low: number, high: number, pfnLow: number, pfnHigh: number, value: number): void {
+    const held = this.slots.find(low, high, high);
+    const at = (held === ABSENT ? this.slots.insert(low, high) : held) * STORED;
+    this.stored[at + PFN_LOW] = pfnLow;
+    this.stored[at + PFN_HIGH] = pfnHigh;
+    this.stored[at + VALUE] = value;
   }
 
-  /** Drops every entry that would be used to translate this page. */
-  invalidate(page: number): void {
-    for (let level = 1; level <= 3; level++) {
-      this.byLevel[level - 1].remove(PagingStructureCaches.key(level, page));
-    }
+  remove(low: number, high: number): void {
+    this.slots.remove(low, high);
+  }
+
+  invalidateSpaces(selected: Uint8Array): void {
+    this.slots.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
   }
 
   clear(): void {
-    for (const cache of this.byLevel) cache.clear();
-  }
-
-  /** A table at level 1 spans 2^9 pages, at level 2 2^18, at level 3 2^27. */
-  private static key(level: number, page: number): number {
-    return Math.floor(page / 2 ** (9 * level));
+    this.slots.clear();
   }
 }
 
-/** Combined translations: the data TLB for 4-Kbyte and for 2-Mbyte pages and the second-level TLB behind them. */
-export class Tlb {
-  /** Where the last successful lookup hit: 1 = data TLB, 2 = second-level TLB. */
-  hitLevel = 0;
-  private readonly dtlb4K: SetAssociative;
-  private readonly dtlb2M: SetAssociative;
-  private readonly stlb: SetAssociative;
-  private readonly stlbHolds2M: boolean;
+/** What a lookup found. */
+interface Found {
+  pfnLow: number;
+  pfnHigh: number;
+  value: number;
+}
+
+/**
+ * The paging-structure caches of the guest's structures or of the EPT's: what leads to the table at a level, so that a walk
+ * can start there. Indexed by that level: 1 = cached PDEs, 2 = PDPTEs, 3 = PML4Es, 4 = PML5Es.
+ *
+ * Page numbers are two integers, as in page-number.ts; `shifts` are those of the structures, by level.
+ */
+export class PagingStructureCaches implements Found {
+  /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
+  pfnLow = 0;
+  pfnHigh = 0;
+  value = 0;
+  private readonly caches: readonly (FrameCache | null)[];
 
   constructor(geometry: CpuGeometry) {
-    this.dtlb4K = new SetAssociative(geometry.dtlb4K);
-    this.dtlb2M = new SetAssociative(geometry.dtlb2M);
-    this.stlb = new SetAssociative(geometry.stlb);
-    this.stlbHolds2M = geometry.stlbHolds2M;
+    const { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement } = geometry;
+    this.caches = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
+      one === null ? null : new FrameCache(one, tlbReplacement),
+    );
   }
 
-  /** The translation of a 4-Kbyte linear page, or ABSENT. A hit in the second level fills the first. */
-  lookup(page: number): number {
-    this.hitLevel = 1;
-    let value = this.dtlb4K.lookup(page);
-    if (value !== ABSENT) return value;
-    const page2M = Math.floor(page / PAGES_2M);
-    value = this.dtlb2M.lookup(page2M);
-    if (value !== ABSENT) return value + (page % PAGES_2M) * PERMISSION_BITS;
-
-    this.hitLevel = 2;
-    value = this.stlb.lookup(page);
-    if (value !== ABSENT) {
-      this.dtlb4K.insert(page, value);
-      return value;
+  /** The level of the table nearest to the leaf that is cached for a page, of `levels`, or 0. */
+  lookup(low: number, high: number, shifts: Int32Array, levels: number, tag: number): number {
+    for (let level = 1; level < levels; level++) {
+      const cache = this.caches[level];
+      if (cache === null) continue;
+      const shift = shifts[level + 1];
+      if (cache.lookup(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift), this)) return level;
     }
-    if (!this.stlbHolds2M) return ABSENT;
-    value = this.stlb.lookup(KEY_2M + page2M);
-    if (value === ABSENT) return ABSENT;
-    this.dtlb2M.insert(page2M, value);
-    return value + (page % PAGES_2M) * PERMISSION_BITS;
+    return 0;
   }
 
-  /** Remembers `page` -> `pfn` for the whole 2-Mbyte page around it if `large`. */
-  insert(page: number, pfn: number, permissions: number, large: boolean): void {
-    if (!large) {
-      const value = pfn * PERMISSION_BITS + permissions;
-      this.dtlb4K.insert(page, value);
-      this.stlb.insert(page, value);
-      return;
+  insert(
+    level: number,
+    low: number,
+    high: number,
+    shifts: Int32Array,
+    tag: number,
+    pfnLow: number,
+    pfnHigh: number,
+    value: number,
+  ): void {
+    const shift = shifts[level + 1];
+    const keyHigh = tag | shiftedHigh(high, shift);
+    this.caches[level]?.insert(shiftedLow(low, high, shift), keyHigh, pfnLow, pfnHigh, value);
+  }
+
+  /** Drops every entry that would be used to translate this page. */
+  invalidate(low: number, high: number, shifts: Int32Array, levels: number, tag: number): void {
+    for (let level = 1; level < levels; level++) {
+      const shift = shifts[level + 1];
+      this.caches[level]?.remove(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift));
     }
-    const page2M = Math.floor(page / PAGES_2M);
-    const value = (pfn - (page % PAGES_2M)) * PERMISSION_BITS + permissions;
-    this.dtlb2M.insert(page2M, value);
-    if (this.stlbHolds2M) this.stlb.insert(KEY_2M + page2M, value);
   }
 
-  invalidate(page: number): void {
-    const page2M = Math.floor(page / PAGES_2M);
-    this.dtlb4K.remove(page);
-    this.dtlb2M.remove(page2M);
-    this.stlb.remove(page);
-    this.stlb.remove(KEY_2M + page2M);
+  invalidateSpaces(selected: Uint8Array): void {
+    for (const cache of this.caches) cache?.invalidateSpaces(selected);
   }
 
   clear(): void {
-    this.dtlb4K.clear();
-    this.dtlb2M.clear();
-    this.stlb.clear();
+    for (const cache of this.caches) cache?.clear();
+  }
+}
+
+/** Guest-physical translations, one per 4-Kbyte page; of a larger EPT page, the part that was used. */
+export class NestedTlb implements Found {
+  /** What the last successful lookup found: host page frame number, and what was stored with it. */
+  pfnLow = 0;
+  pfnHigh = 0;
+  value = 0;
+  private readonly cache: FrameCache | null;
+
+  constructor({ nestedTlb, tlbReplacement }: CpuGeometry) {
+    this.cache = nestedTlb === null ? null : new FrameCache(nestedTlb, tlbReplacement);
+  }
+
+  lookup(gfnLow: number, gfnHigh: number, tag: number): boolean {
+    return this.cache?.lookup(gfnLow, tag | gfnHigh, this) ?? false;
+  }
+
+  insert(gfnLow: number, gfnHigh: number, tag: number, pfnLow: number, pfnHigh: number, value: number): void {
+    this.cache?.insert(gfnLow, tag | gfnHigh, pfnLow, pfnHigh, value);
+  }
+
+  invalidate(gfnLow: number, gfnHigh: number, tag: number): void {
+    this.cache?.remove(gfnLow, tag | gfnHigh);
+  }
+
+  invalidateSpaces(selected: Uint8Array): void {
+    this.cache?.invalidateSpaces(selected);
+  }
+
+  clear(): void {
+    this.cache?.clear();
+  }
+}
+
+export class TranslationCaches {
+  readonly tlb: Tlb;
+  /** Of the guest's paging structures. */
+  readonly pagingStructures: PagingStructureCaches;
+  readonly nestedTlb: NestedTlb;
+  /** Of the EPT. */
+  readonly eptStructures: PagingStructureCaches;
+
+  /** Tags of the current address space: its own mappings, its global ones, and the guest-physical ones of its EPT. */
+  tag = 0;
+  globalTag = 0;
+  guestPhysicalTag = 0;
+  private readonly spaces = new AddressSpaces();
+  private vpid = 0;
+  private pcid = 0;
+
+  constructor(geometry: CpuGeometry) {
+    this.tlb = new Tlb(geometry);
+    this.pagingStructures = new PagingStructureCaches(geometry);
+    this.nestedTlb = new NestedTlb(geometry);
+    this.eptStructures = new PagingStructureCaches(geometry);
+    this.enter(0, 0, NO_EPT);
+  }
+
+  /** Makes an address space the current one. Nothing is dropped, but for everything once tags run out, after 32,000 spaces. */
+  enter(vpid: number, pcid: number, ep4ta: number): void {
+    if (this.spaces.isFull) {
+      this.spaces.reset();
+      this.clear();
+    }
+    this.vpid = vpid;
+    this.pcid = pcid;
+    this.tag = this.spaces.tag(vpid, pcid, ep4ta);
+    this.globalTag = this.spaces.tag(vpid, GLOBAL, ep4ta);
+    this.guestPhysicalTag = this.spaces.guestPhysicalTag(ep4ta);
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    this.tlb.clear();
+    this.pagingStructures.clear();
+    this.nestedTlb.clear();
+    this.eptStructures.clear();
+  }
+
+  /** INVLPG: the page, global or of the current PCID, and all paging-structure caches of the current PCID; any EP4TA. */
+  invlpg(page: number): void {
+    const { vpid, pcid } = this;
+    this.dropPage(page, (space) => space.vpid === vpid && (space.pcid === pcid || space.pcid === GLOBAL));
+  }
+
+  /** INVPCID of individual-address type: the page for one PCID, but no global translation. */
+  invpcidAddress(pcid: number, page: number): void {
+    const { vpid } = this;
+    this.dropPage(page, (space) => space.vpid === vpid && space.pcid === pcid);
+  }
+
+  /** INVPCID of single-context type, and MOV to CR3: one PCID, but no global translation. */
+  invpcidSingle(pcid: number): void {
+    const { vpid } = this;
+    this.drop((space) => space.vpid === vpid && space.pcid === pcid);
+  }
+
+  /** INVPCID of all-context type, and MOV to CR4 that changes PGE: all PCIDs, with global translations. */
+  invpcidAll(): void {
+    const { vpid } = this;
+    this.drop((space) => space.vpid === vpid);
+  }
+
+  /** INVPCID of all-context type retaining global translations. */
+  invpcidAllRetainingGlobals(): void {
+    const { vpid } = this;
+    this.drop((space) => space.vpid === vpid && space.pcid !== GLOBAL);
+  }
+
+  /** INVVPID of individual-address type: the page for one VPID, any PCID and EP4TA. */
+  invvpidAddress(vpid: number, page: number): void {
+    this.dropPage(page, (space) => space.vpid === vpid);
+  }
+
+  /** INVVPID of single-context type, and a VM entry or exit without VPID (`vpid` 0): any PCID and EP4TA. */
+  invvpidSingle(vpid: number): void {
+    this.drop((space) => space.vpid === vpid);
+  }
+
+  /** INVVPID of all-context type: every VPID but 0. */
+  invvpidAll(): void {
+    this.drop((space) => space.vpid > 0);
+  }
+
+  /** INVVPID of single-context type retaining global translations. */
+  invvpidSingleRetainingGlobals(vpid: number): void {
+    this.drop((space) => space.vpid === vpid && space.pcid !== GLOBAL);
+  }
+
+  /** INVEPT of single-context type: combined and guest-physical mappings of one EP4TA. */
+  inveptSingle(ep4ta: number): void {
+    this.dropWithGuestPhysical((space) => space.ep4ta === ep4ta);
+  }
+
+  /** INVEPT of all-context type: combined and guest-physical mappings. */
+  inveptAll(): void {
+    this.dropWithGuestPhysical((space) => space.ep4ta !== NO_EPT);
+  }
+
+  private drop(matches: (space: AddressSpace) => boolean): void {
+    const selected = this.spaces.select(matches);
+    this.tlb.invalidateSpaces(selected);
+    this.pagingStructures.invalidateSpaces(selected);
+  }
+
+  /** Of the paging-structure caches all entries go: the manual demands it of INVLPG and allows it of the others. */
+  private dropPage(page: number, matches: (space: AddressSpace) => boolean): void {
+    const selected = this.spaces.select(matches);
+    this.tlb.invalidatePage(page, selected);
+    this.pagingStructures.invalidateSpaces(selected);
+  }
+
+  private dropWithGuestPhysical(matches: (space: AddressSpace) => boolean): void {
+    this.drop(matches);
+    const selected = this.spaces.select(matches);
+    this.nestedTlb.invalidateSpaces(selected);
+    this.eptStructures.invalidateSpaces(selected);
   }
 }

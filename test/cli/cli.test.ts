@@ -107,7 +107,11 @@ describe("exitlab study", () => {
     [["--cost", "fastPioOut"], '--cost: "fastPioOut" is not allowed; allowed: name=low..high'],
     [["--cost", "walk=1..2"], 'costs: "walk" is not allowed; allowed: one of walkReferenceL1'],
     [["--measurement", "/nowhere.csv"], "/nowhere.csv: ENOENT"],
-    [["--cpu", "486"], "Allowed choices are ivy-bridge-i7-3770k"],
+    [["--cpu", "486"], "Allowed choices are haswell-ep-e5-2660v3"],
+    [
+      ["--cpu", "haswell-ep-e5-2660v3"],
+      'cpu: "haswell-ep-e5-2660v3" is not allowed; allowed: one of ivy-bridge-i7-3770k, lynnfield',
+    ],
     [["--accesses", "-1"], '--accesses: "-1" is not allowed; allowed: a whole number'],
     [["--accesses", "0"], "accesses: 0 is not allowed"],
     [

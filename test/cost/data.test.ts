@@ -7,6 +7,8 @@ import { cpuNames, loadCpu } from "../../src/cost/cpu-profile.js";
 import { loadMeasurement, readMeasurement } from "../../src/cost/measurements.js";
 import { primitiveCosts } from "../../src/cost/primitive-costs.js";
 import { PRIMITIVES } from "../../src/kvm/primitives.js";
+import { DEFAULT_SWITCHES } from "../../src/x86/cpu.js";
+import { SetAssociative } from "../../src/x86/set-associative.js";
 
 function csv(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), "mine.csv");
@@ -63,10 +65,15 @@ describe("a file of measurements", () => {
 
 describe("a processor profile", () => {
   it.each(cpuNames())(
-    "%s prices every primitive but the hits of the data TLB and the number of walks, once",
+    "%s prices every primitive but the hits of first-level TLBs and the numbers of walks, once",
     (name) => {
       const priced = primitiveCosts(loadCpu(name)).flatMap(({ primitives }) => primitives);
-      expect([...priced, "dtlbHit", "walk"].sort()).toEqual([...PRIMITIVES].sort());
+      // What a walk costs is in its references.
+      const free = PRIMITIVES.filter((primitive) =>
+        /^(dtlbHit|walk(Completed)?(Load|Store|Fetch))/.test(primitive),
+      );
+      expect(free).toHaveLength(1 + 3 + 9);
+      expect([...priced, ...free].sort()).toEqual([...PRIMITIVES].sort());
     },
   );
 
@@ -76,7 +83,54 @@ describe("a processor profile", () => {
     expect([L1.high < L2.low, L2.high < L3.low, L3.high < Dram.low]).toEqual([true, true, true]);
   });
 
+  it.each(cpuNames())("%s has TLBs and caches of whole sets, the caches of lines of 64 bytes", (name) => {
+    const { geometry } = loadCpu(name);
+    const { itlb4K, itlb2M, dtlb4K, dtlb2M, dtlb1G, stlb, stlb1G } = geometry;
+    const { pdeCache, pdpteCache, pml4eCache, pml5eCache, nestedTlb, l1d, l2, l3 } = geometry;
+    const tlbs = [itlb4K, itlb2M, dtlb4K, dtlb2M, dtlb1G, stlb, stlb1G, nestedTlb];
+    for (const store of [...tlbs, pdeCache, pdpteCache, pml4eCache, pml5eCache]) {
+      if (store !== null) expect(() => new SetAssociative(store, geometry.tlbReplacement)).not.toThrow();
+    }
+    for (const { bytes, ways, replacement } of [l1d, l2, l3])
+      expect(() => new SetAssociative({ entries: bytes / 64, ways }, replacement)).not.toThrow();
+    expect([l1d.bytes < l2.bytes, l2.bytes < l3.bytes]).toEqual([true, true]);
+  });
+
+  it.each(cpuNames())("%s leaves what the manual leaves open to the default switches", (name) => {
+    expect(loadCpu(name).geometry.switches).toEqual(DEFAULT_SWITCHES);
+  });
+
+  it.each(cpuNames())("%s says no name but its own, nor a year before EPT", (name) => {
+    expect(loadCpu(name).name).toBe(name);
+    expect(loadCpu(name).year).toBeGreaterThanOrEqual(2008);
+  });
+
+  it("has what its generation brought: EPT A/D flags with Haswell, an L3 that does not include L2 with Skylake-X", () => {
+    const brought = cpuNames().map((name) => {
+      const { year, geometry } = loadCpu(name);
+      return [name, year, geometry.eptAccessedDirty, geometry.stlbHolds2M, geometry.l3Inclusive];
+    });
+    expect(brought).toEqual([
+      ["haswell-ep-e5-2660v3", 2014, true, true, true],
+      ["ivy-bridge-i7-3770k", 2012, false, false, true],
+      ["lynnfield-i7-860", 2009, false, false, true],
+      ["sandy-bridge-ep", 2012, false, false, true],
+      ["skylake-x-i9-7900x", 2017, true, true, false],
+      ["westmere-x990", 2011, false, false, true],
+    ]);
+  });
+
+  it("has second-level entries for 1-Gbyte pages in Skylake-X only, and none of either level before Sandy Bridge", () => {
+    const with1G = (entries: "dtlb1G" | "stlb1G") =>
+      cpuNames().filter((name) => loadCpu(name).geometry[entries] !== null);
+    expect(with1G("stlb1G")).toEqual(["skylake-x-i9-7900x"]);
+    expect(cpuNames().filter((name) => !with1G("dtlb1G").includes(name))).toEqual([
+      "lynnfield-i7-860",
+      "westmere-x990",
+    ]);
+  });
+
   it("with an unknown name is refused with the names there are", () => {
-    expect(() => loadCpu("pentium")).toThrow(/cpu: "pentium" is not allowed; allowed: one of ivy-bridge/);
+    expect(() => loadCpu("pentium")).toThrow(/cpu: "pentium" is not allowed; allowed: one of haswell-ep/);
   });
 });

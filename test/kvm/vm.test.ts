@@ -141,7 +141,7 @@ describe("port I/O", () => {
       {
         signals: [10],
         exitIoInstruction: 10,
-        walk: 0,
+        walkStore: 0,
         emulateInstruction: 0,
         fastPioOut: 10,
       },

@@ -1,4 +1,6 @@
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { cpuNames } from "../../src/cost/cpu-profile.js";
 import { studyPciTestdev } from "../../src/study/pci-testdev.js";
 
 const study = studyPciTestdev();
@@ -143,7 +145,25 @@ describe("the study of the pci-testdev rows", () => {
     for (const { residual } of other.rows) expect(Math.abs(residual)).toBeLessThan(0.01);
   });
 
-  it("refuses a processor without a profile", () => {
-    expect(() => studyPciTestdev({ cpu: "486" })).toThrow('cpu: "486" is not allowed');
+  it("takes the published rows for those of a processor from before 2013", () => {
+    expect([...new Set(study.predictions.map(({ cpu }) => cpu))]).toEqual([
+      "ivy-bridge-i7-3770k",
+      "lynnfield-i7-860",
+      "sandy-bridge-ep",
+      "westmere-x990",
+    ]);
+  });
+
+  it.each(["486", "haswell-ep-e5-2660v3"])("refuses %s as the processor of the published rows", (cpu) => {
+    expect(() => studyPciTestdev({ cpu })).toThrow(
+      `cpu: "${cpu}" is not allowed; allowed: one of ivy-bridge-i7-3770k, lynnfield-i7-860, sandy-bridge-ep, westmere`,
+    );
+  });
+
+  it("takes rows of one's own for those of any processor", () => {
+    const measurement = join(import.meta.dirname, "../../data/measurements/pci-testdev-2013.csv");
+    const own = studyPciTestdev({ measurement, cpu: "haswell-ep-e5-2660v3" });
+    expect(new Set(own.predictions.map(({ cpu }) => cpu))).toEqual(new Set(cpuNames()));
+    expect(own.provenance.shownAs).toContain("E5-2660 v3");
   });
 });

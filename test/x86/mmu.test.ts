@@ -4,13 +4,12 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
-import { Ledger, X86_PRIMITIVES } from "../../src/x86/ledger.js";
+import { READ, WRITE } from "../../src/x86/access.js";
+import { SPACE_UNIT } from "../../src/x86/address-spaces.js";
+import { DATA_REF, GUEST_WALK_REF, Ledger, X86_PRIMITIVES } from "../../src/x86/ledger.js";
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE_FAULT, TRANSLATED } from "../../src/x86/mmu.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
-import { Tlb } from "../../src/x86/translation-caches.js";
-
-const READ = 1;
-const WRITE = 2;
+import { SIZE_2M, Tlb } from "../../src/x86/tlb.js";
 
 const HOST = 0x5000;
 /** Host pages of the EPT structures, and guest pages of the guest's. */
@@ -41,7 +40,12 @@ function eptLeaf(gfn: number, flags: number): void {
 
 /** References of the guest and of the EPT walk, whatever level served them. */
 function references(): number {
-  return ledger.counts.slice(3, 11).reduce((sum, n) => sum + n, 0);
+  return ledger.counts.slice(GUEST_WALK_REF, DATA_REF).reduce((sum, n) => sum + n, 0);
+}
+
+/** The EPT pointer to a root table: write-back, four levels, no accessed and dirty flags. */
+function eptp(root: number): number {
+  return root * 4096 + 0x1e;
 }
 
 /** References that an access makes. */
@@ -55,8 +59,8 @@ beforeEach(() => {
   memory = new PhysicalMemory();
   ledger = new Ledger(X86_PRIMITIVES);
   mmu = new Mmu(geometry, memory, ledger);
-  mmu.eptRoot = EPT.pml4;
-  mmu.cr3 = GUEST.pml4;
+  mmu.enableEpt(eptp(EPT.pml4));
+  mmu.writeCr3(GUEST.pml4 * 4096);
   write(EPT.pml4, 0, EPT.pdpt, EPT_TABLE);
   write(EPT.pdpt, 0, EPT.pd, EPT_TABLE);
   write(EPT.pd, 0, EPT.pt, EPT_TABLE);
@@ -76,22 +80,22 @@ describe("a translation", () => {
   it("makes no reference to a paging structure the second time: the data TLB has it", () => {
     mmu.translate(PAGE_UNDER_TEST, 0, READ);
     expect(referencesOf(() => mmu.translate(PAGE_UNDER_TEST, 8, READ))).toBe(0);
-    expect(ledger.toRecord()).toMatchObject({ walk: 1, dtlbHit: 1, stlbHit: 0 });
+    expect(ledger.toRecord()).toMatchObject({ walkLoad: 1, dtlbHit: 1, stlbHitLoad: 0 });
   });
 
   it("walks again for the first write, because the dirty flag must be set", () => {
     mmu.translate(PAGE_UNDER_TEST, 0, READ);
-    expect(memory.read(HOST + GUEST.pt)[2 * PAGE_UNDER_TEST] & 0x60).toBe(0x20); // accessed
+    expect(memory.low(HOST + GUEST.pt, PAGE_UNDER_TEST) & 0x60).toBe(0x20); // accessed
     mmu.translate(PAGE_UNDER_TEST, 0, WRITE);
-    expect(memory.read(HOST + GUEST.pt)[2 * PAGE_UNDER_TEST] & 0x60).toBe(0x60); // and dirty
-    expect(ledger.toRecord()).toMatchObject({ walk: 2 });
+    expect(memory.low(HOST + GUEST.pt, PAGE_UNDER_TEST) & 0x60).toBe(0x60); // and dirty
+    expect(ledger.toRecord()).toMatchObject({ walkLoad: 1, walkStore: 1 });
   });
 
   it("needs 24 references when nothing that one part of the walk finds can serve another", () => {
     // Each guest structure and the data in a 512-Gbyte region of its own: four EPT entries apart for all five.
     memory = new PhysicalMemory();
     mmu = new Mmu({ ...geometry, physicalAddressBits: 46 }, memory, ledger);
-    mmu.eptRoot = EPT.pml4;
+    mmu.enableEpt(eptp(EPT.pml4));
     const gfn = (n: number) => n * 2 ** 27;
     for (let n = 1; n <= 5; n++) {
       const tables = 0x1000 + 4 * n;
@@ -101,7 +105,7 @@ describe("a translation", () => {
       write(tables + 2, 0, HOST + n, EPT_RWX_WB);
       if (n <= 4) write(HOST + n, 0, gfn(n + 1), GUEST_RW);
     }
-    mmu.cr3 = gfn(1);
+    mmu.writeCr3(gfn(1) * 4096);
     expect(referencesOf(() => expect(mmu.translate(0, 0, READ)).toBe(TRANSLATED))).toBe(24);
     expect(mmu.pfn).toBe(HOST + 5);
   });
@@ -142,16 +146,20 @@ describe("a translation", () => {
 
   it("keeps a 2-Mbyte page and the 4-Kbyte page of the same number apart in a shared second level", () => {
     const tlb = new Tlb({ ...geometry, stlbHolds2M: true });
-    tlb.insert(3 * 512, 0x9000, 1, true);
-    for (let page = 1000; page < 1064; page++) tlb.insert(page * 512, 0x8000, 1, true); // out of the data TLB
-    expect(tlb.lookup(3)).toBe(-1);
-    expect(tlb.lookup(3 * 512 + 7)).toBe(0x9007 * 8 + 1);
+    const tag = SPACE_UNIT;
+    const insert = (page: number, pfn: number) =>
+      tlb.insert(page, 0, SIZE_2M, false, tag, pfn, 0, page, 0, 0);
+    insert(3 * 512, 0x9000);
+    for (let page = 1000; page < 1064; page++) insert(page * 512, 0x8000); // out of the data TLB
+    expect(tlb.lookup(3, 0, false, tag, tag)).toBe(false);
+    expect(tlb.lookup(3 * 512 + 7, 0, false, tag, tag)).toBe(true);
+    expect([tlb.level, tlb.pfnLow]).toEqual([2, 0x9007]);
   });
 
   it("sets the accessed flag in every table on its way", () => {
     mmu.translate(PAGE_UNDER_TEST, 0, READ);
     for (const table of [GUEST.pml4, GUEST.pdpt, GUEST.pd]) {
-      expect(memory.read(HOST + table)[0] & 0x20).toBe(0x20);
+      expect(memory.low(HOST + table, 0) & 0x20).toBe(0x20);
     }
   });
 
@@ -160,7 +168,7 @@ describe("a translation", () => {
     for (let i = 0; i < 0x60; i++) mmu.translate(i, 0, READ); // 96 pages in 64 data-TLB entries
     ledger.reset();
     for (let i = 0; i < 0x20; i++) mmu.translate(i, 0, READ);
-    expect(ledger.toRecord()).toMatchObject({ walk: 0, dtlbHit: 0, stlbHit: 0x20 });
+    expect(ledger.toRecord()).toMatchObject({ walkLoad: 0, dtlbHit: 0, stlbHitLoad: 0x20 });
   });
 });
 
@@ -197,7 +205,7 @@ describe("permissions", () => {
 
   it("are missing for an accessed flag in a table that the EPT write-protects: a read and write of the entry", () => {
     mmu.translate(PAGE_UNDER_TEST, 0, READ); // the paging-structure caches now lead to the table
-    mmu.invalidateAll();
+    mmu.caches.clear();
     eptLeaf(GUEST.pt, EPT_RX_WB);
     write(HOST + GUEST.pt, PAGE_UNDER_TEST + 1, GFN + 1, GUEST_RW);
     mmu.translate(PAGE_UNDER_TEST, 0, READ); // its accessed flag is set already: no write is needed
@@ -249,7 +257,8 @@ describe("an EPT misconfiguration", () => {
     ["executable only, where the processor has no such entries", 0b100 | (6 << 3)],
   ])("is an entry that is %s", (_, flags) => {
     mmu = new Mmu({ ...geometry, executeOnlyEpt: false }, memory, ledger);
-    Object.assign(mmu, { eptRoot: EPT.pml4, cr3: GUEST.pml4 });
+    mmu.enableEpt(eptp(EPT.pml4));
+    mmu.writeCr3(GUEST.pml4 * 4096);
     eptLeaf(GFN, flags);
     expect(mmu.translate(PAGE_UNDER_TEST, 0x800, READ)).toBe(EPT_MISCONFIG);
     expect(mmu.guestPhysicalAddress).toBe(GFN * 4096 + 0x800);
@@ -315,11 +324,11 @@ describe("a guest page fault", () => {
 describe("the memory hierarchy", () => {
   it("serves a line from DRAM once and from the nearest level that still has it after", () => {
     const { hierarchy } = mmu;
-    expect([hierarchy.reference(7), hierarchy.reference(7)]).toEqual([3, 0]);
+    expect([hierarchy.reference(7, 0, 0), hierarchy.reference(7, 0, 0)]).toEqual([3, 0]);
     hierarchy.evictL1();
-    expect(hierarchy.reference(7)).toBe(1);
+    expect(hierarchy.reference(7, 0, 0)).toBe(1);
     hierarchy.evictL1();
     hierarchy.evictL2();
-    expect([hierarchy.reference(7), hierarchy.reference(7)]).toEqual([2, 0]);
+    expect([hierarchy.reference(7, 0, 0), hierarchy.reference(7, 0, 0)]).toEqual([2, 0]);
   });
 });

@@ -1,0 +1,69 @@
+/**
+ * What a cached mapping is valid for. A mapping carries the tags VPID, PCID and EP4TA, as far as its kind has them; a
+ * global translation has no PCID, a linear mapping (made without EPT) no EP4TA, a guest-physical mapping neither VPID nor
+ * PCID. One integer, the tag, stands for the three.
+ * Specified in the Intel SDM, volume 3C, "Caching translation information".
+ */
+
+import { HIGH_BITS } from "./page-number.js";
+
+/** PCID of a global translation: it serves every PCID. */
+export const GLOBAL = -1;
+/** EP4TA of a linear mapping. */
+export const NO_EPT = -1;
+/** VPID and PCID of a guest-physical mapping. */
+const GUEST_PHYSICAL = -2;
+
+/** A tag is a multiple of this, so that the upper integer of a page number fits below it. */
+export const SIZE_UNIT = 2 ** HIGH_BITS;
+/** The tag of an address space is a multiple of this, so that the size of a page fits below it, too. */
+export const SPACE_UNIT = 4 * SIZE_UNIT;
+
+/** Address spaces that tags can tell apart. */
+const MAX_SPACES = 2 ** 31 / SPACE_UNIT;
+
+export interface AddressSpace {
+  readonly vpid: number;
+  readonly pcid: number;
+  /** Page frame number of the EPT's root table, bits 51:12 of the EPT pointer. */
+  readonly ep4ta: number;
+}
+
+export class AddressSpaces {
+  private readonly tags = new Map<string, number>();
+  /** By tag / SPACE_UNIT; the first stands for no address space. */
+  private readonly spaces: (AddressSpace | null)[] = [null];
+
+  /** Whether there is no room for the tags of one more current address space. */
+  get isFull(): boolean {
+    return this.spaces.length + 3 > MAX_SPACES;
+  }
+
+  /** Forgets all tags. What was cached under them must be dropped. */
+  reset(): void {
+    this.tags.clear();
+    this.spaces.length = 1;
+  }
+
+  /** The tag of linear (EP4TA = NO_EPT) and combined mappings. */
+  tag(vpid: number, pcid: number, ep4ta: number): number {
+    const name = `${vpid} ${pcid} ${ep4ta}`;
+    let tag = this.tags.get(name);
+    if (tag === undefined) {
+      tag = SPACE_UNIT * this.spaces.length;
+      this.tags.set(name, tag);
+      this.spaces.push({ vpid, pcid, ep4ta });
+    }
+    return tag;
+  }
+
+  /** The tag of guest-physical mappings. */
+  guestPhysicalTag(ep4ta: number): number {
+    return this.tag(GUEST_PHYSICAL, GUEST_PHYSICAL, ep4ta);
+  }
+
+  /** By tag / SPACE_UNIT, 1 for the address spaces that `matches` says. */
+  select(matches: (space: AddressSpace) => boolean): Uint8Array {
+    return Uint8Array.from(this.spaces, (space) => (space !== null && matches(space) ? 1 : 0));
+  }
+}
