@@ -1,0 +1,50 @@
+/** A CSV file with a header: its cells by line and column, and its mistakes by file, line, column and value. */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { parse } from "csv-parse/sync";
+import { InputError, notAllowed } from "./input.js";
+
+export class CsvFile<Column extends string> {
+  readonly name: string;
+  /** A record a line, with the columns asked for. A cell that is not there is "". */
+  readonly records: readonly Readonly<Record<Column, string>>[];
+
+  /** @throws InputError for a file that cannot be read or lacks a column */
+  constructor(path: string, columns: readonly Column[]) {
+    this.name = basename(path);
+    const [header, ...lines] = parseCsv(path);
+    for (const column of columns) {
+      if (!header?.includes(column))
+        throw new InputError(`${this.name}: column ${column}`, notAllowed(undefined), columns.join(", "));
+    }
+    this.records = lines.map((cells) => {
+      const named = columns.map((column) => [column, cells[header.indexOf(column)] ?? ""]);
+      return Object.fromEntries(named) as Record<Column, string>;
+    });
+  }
+
+  /** A cell that holds a positive number. @throws InputError */
+  positive(index: number, column: Column): number {
+    const text = this.records[index][column];
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+    if (value === 0) throw this.mistake(index, column, "a positive number");
+    return value;
+  }
+
+  /** For a cell that is not as it should be. Lines are counted from 1, and the header is the first. */
+  mistake(index: number, column: Column, allowed: string): InputError {
+    return new InputError(
+      `${this.name}: line ${index + 2}, column ${column}`,
+      notAllowed(this.records[index][column]),
+      allowed,
+    );
+  }
+}
+
+function parseCsv(path: string): string[][] {
+  try {
+    return parse(readFileSync(path, "utf8"), { bom: true, relax_column_count: true });
+  } catch (error) {
+    throw new InputError(path, (error as Error).message, "a readable CSV file with commas between columns");
+  }
+}
