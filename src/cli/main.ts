@@ -6,6 +6,7 @@ import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
 import { packageVersion, warnIfStale } from "../study/provenance.js";
+import { conformCommand } from "./conform.js";
 import { runCommand } from "./run.js";
 import { studyCommand } from "./study.js";
 
@@ -40,6 +41,13 @@ program
   .option("--json", "print JSON")
   .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
   .action(runCommand);
+
+program
+  .command("conform")
+  .description("run the model against tables of outcomes and count where they agree")
+  .argument("<table.jsonl...>", "tables of guest paging, EPT, nested, EPT pointer or TLB rows, also gzipped")
+  .addHelpText("after", "\nExample:\n  exitlab conform ept.jsonl.gz")
+  .action(conformCommand);
 
 function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
