@@ -27,7 +27,8 @@ export interface Switches {
   /**
    * What an EPT violation drops. "mappings" is the manual's rule read strictly: all that would translate the address, the
    * upper entries that neighbours share too. "translations" keeps the paging-structure caches; "nothing" is less than the
-   * manual demands; "everything" drops all mappings of the EPT pointer.
+   * manual demands, so that a permission given back without INVEPT may never be seen; "everything" drops all mappings of
+   * the EPT pointer.
    */
   readonly violationDrops: Drops;
   /** What an EPT misconfiguration drops. The manual demands nothing; it allows anything. */

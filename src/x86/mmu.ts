@@ -284,7 +284,10 @@ export class Mmu {
     if (nested && nestedTlb.lookup(gfnLow, gfnHigh, guestPhysicalTag)) {
       const { value } = nestedTlb;
       const dirty = (value & NESTED_DIRTY) !== 0;
-      if ((value & requested) === requested && (dirty || (requested & EPT_WRITE) === 0)) {
+      if ((value & requested) !== requested) {
+        return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, value & EPT_ALL);
+      }
+      if (dirty || (requested & EPT_WRITE) === 0) {
         this.hostLow = nestedTlb.pfnLow;
         this.hostHigh = nestedTlb.pfnHigh;
         this.hostPermissions = value & EPT_ALL;

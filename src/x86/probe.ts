@@ -229,7 +229,7 @@ class Walk {
         );
       }
       const prevention = accessOf(kind) === FETCH ? "SMEP" : "SMAP";
-      deny(leaf.level, "2", `U/S = 1 at every level: ${prevention} denies a ${what}`);
+      deny(leaf.level, "2", `U/S = 1 at every level: ${prevention} denies the ${what}`);
     }
     if ((wrong & RIGHT_WRITABLE) !== 0) {
       deny(
@@ -247,7 +247,7 @@ class Walk {
     }
     const key = (leaf.high >>> 27) & 15;
     if ((rights & RIGHT_USER) !== 0 && ((guest.deniedKeys[kind] >>> key) & 1) !== 0) {
-      deny(leaf.level, "62:59", `PKRU denies a ${what} with protection key ${key}`);
+      deny(leaf.level, "62:59", `PKRU denies the ${what} with protection key ${key}`);
     }
   }
 

@@ -320,15 +320,3 @@ describe("a guest page fault", () => {
     expect(mmu.errorCode).toBe(0b1001);
   });
 });
-
-describe("the memory hierarchy", () => {
-  it("serves a line from DRAM once and from the nearest level that still has it after", () => {
-    const { hierarchy } = mmu;
-    expect([hierarchy.reference(7, 0, 0), hierarchy.reference(7, 0, 0)]).toEqual([3, 0]);
-    hierarchy.evictL1();
-    expect(hierarchy.reference(7, 0, 0)).toBe(1);
-    hierarchy.evictL1();
-    hierarchy.evictL2();
-    expect([hierarchy.reference(7, 0, 0), hierarchy.reference(7, 0, 0)]).toEqual([2, 0]);
-  });
-});

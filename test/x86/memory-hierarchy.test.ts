@@ -1,0 +1,61 @@
+import { describe, expect, it } from "vitest";
+import { loadCpu } from "../../src/cost/cpu-profile.js";
+import { MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
+
+const { geometry } = loadCpu("sandy-bridge-ep");
+const L1 = 0;
+const L2 = 1;
+const L3 = 2;
+const DRAM = 3;
+
+/** L1D of 2 lines, L2 of 4, L3 of 8, each one set. */
+function small(l3Inclusive: boolean): MemoryHierarchy {
+  const cache = (lines: number) => ({ bytes: 64 * lines, ways: lines, replacement: "lru" as const });
+  return new MemoryHierarchy({ ...geometry, l1d: cache(2), l2: cache(4), l3: cache(8), l3Inclusive });
+}
+
+/** The levels that serve these lines of page 0, one after the other. */
+function serve(hierarchy: MemoryHierarchy, ...lines: number[]): number[] {
+  return lines.map((line) => hierarchy.reference(0, 0, line));
+}
+
+describe("the memory hierarchy", () => {
+  it("serves a line from DRAM once and from the nearest level that still has it after", () => {
+    const hierarchy = new MemoryHierarchy(geometry);
+    expect(serve(hierarchy, 7, 7)).toEqual([DRAM, L1]);
+    hierarchy.evictL1();
+    expect(serve(hierarchy, 7)).toEqual([L2]);
+    hierarchy.evictL1();
+    hierarchy.evictL2();
+    expect(serve(hierarchy, 7, 7)).toEqual([L3, L1]);
+  });
+
+  it("holds as many lines as each level has room for", () => {
+    const hierarchy = small(false);
+    serve(hierarchy, 0, 1, 2, 3, 4, 5, 6, 7, 8);
+    // The last two in L1D, the two before in L2, older ones in L3; 0 is gone.
+    expect(serve(hierarchy, 8, 6, 3, 0)).toEqual([L1, L2, L3, DRAM]);
+  });
+
+  it("tells the lines of pages apart that are 16 Tbyte from each other", () => {
+    const hierarchy = new MemoryHierarchy(geometry);
+    expect([
+      hierarchy.reference(5, 0, 0),
+      hierarchy.reference(5, 1, 0),
+      hierarchy.reference(5, 0, 0),
+    ]).toEqual([DRAM, DRAM, L1]);
+  });
+
+  /** Line 0 is kept in L1D by its use, which L3 does not see, while eight others push it out of L3. */
+  function pushedOut(hierarchy: MemoryHierarchy): number[] {
+    serve(hierarchy, 0);
+    for (let line = 1; line < 8; line++) serve(hierarchy, line, 0);
+    serve(hierarchy, 8);
+    return serve(hierarchy, 0);
+  }
+
+  it("drops a line from L1D and L2 when an inclusive L3 loses it, and only then", () => {
+    expect(pushedOut(small(true))).toEqual([DRAM]);
+    expect(pushedOut(small(false))).toEqual([L1]);
+  });
+});
