@@ -14,11 +14,8 @@ export async function conformCommand(paths: readonly string[]): Promise<void> {
 function report({ passed, failed, skipped, failures }: Conformance): string {
   const lines = [`${passed} passed, ${failed} failed, ${skipped} skipped`];
   for (const { line, row, expected, got } of failures) {
-    lines.push(
-      `line ${line}: expected ${expected}`,
-      `${" ".repeat(`line ${line}`.length)}       got ${got}`,
-      `  ${row}`,
-    );
+    const where = `line ${line}: `;
+    lines.push(`${where}expected ${expected}`, `${" ".repeat(where.length)}got      ${got}`, `  ${row}`);
   }
   if (failed > failures.length) lines.push(`and ${failed - failures.length} more failures`);
   return lines.join("\n");

@@ -68,8 +68,8 @@ export class Ept {
   /** Whether accessed and dirty flags are set; then accesses to guest paging structures count as writes. */
   readonly accessedDirty: boolean;
   readonly shadowStack: boolean;
-  /** Bits of a guest page frame number that the levels can translate. */
-  readonly gfnBits: number;
+  /** Bits of a guest page frame number's upper integer that the levels can translate. */
+  readonly gfnHighBits: number;
   /** An entry is present if any of these bits is set. */
   readonly present: number;
   /** An entry that is not readable is misconfigured if any of these bits is set. */
@@ -95,7 +95,7 @@ export class Ept {
     this.levels = ((eptp >>> 3) & 7) + 1;
     this.accessedDirty = (eptp & EPTP_ACCESSED_DIRTY) !== 0;
     this.shadowStack = (eptp & EPTP_SUPERVISOR_SHADOW_STACK) !== 0;
-    this.gfnBits = 9 * this.levels;
+    this.gfnHighBits = 9 * this.levels - 32;
     this.modeBasedExecute = modeBasedExecute;
     this.executeAny = modeBasedExecute ? EPT_EXECUTE | EPT_USER_EXECUTE : EPT_EXECUTE;
     this.present = EPT_READ | EPT_WRITE | this.executeAny;

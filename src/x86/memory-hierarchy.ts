@@ -12,7 +12,7 @@ export const LINE = 64;
 const PHYSICAL = 1 << 14;
 
 function cache({ bytes, ways, replacement }: CacheGeometry): SetAssociative {
-  return new SetAssociative({ entries: bytes / LINE, ways }, replacement);
+  return new SetAssociative({ entries: bytes / LINE, ways }, 0, replacement);
 }
 
 export class MemoryHierarchy {

@@ -71,6 +71,7 @@ import {
   LONG_MODE,
   type PagingRegisters,
 } from "./registers.js";
+import { ABSENT } from "./set-associative.js";
 import {
   ATTRIBUTE_DIRTY,
   ATTRIBUTE_EPT_FETCH,
@@ -79,7 +80,10 @@ import {
   ATTRIBUTE_EPT_WRITE,
   ATTRIBUTE_GLOBAL,
   ATTRIBUTE_KEY_SHIFT,
+  ATTRIBUTES,
   guestSizeAttribute,
+  PFN_HIGH,
+  PFN_LOW,
   SIZE_1G,
   SIZE_4K,
   type Tlb,
@@ -132,6 +136,10 @@ export class Mmu {
   exitQualification = 0;
   /** Page-fault error code, after PAGE_FAULT. */
   errorCode = 0;
+  /** Host page frame number after TRANSLATED, as in page-number.ts. */
+  private pfnLow = 0;
+  private pfnHigh = 0;
+
   readonly hierarchy: MemoryHierarchy;
   readonly caches: TranslationCaches;
   private readonly tlb: Tlb;
@@ -201,7 +209,7 @@ export class Mmu {
 
   /** Host page frame number, after TRANSLATED. */
   get pfn(): number {
-    return pageNumber(this.tlb.pfnLow, this.tlb.pfnHigh);
+    return pageNumber(this.pfnLow, this.pfnHigh);
   }
 
   /** Host-physical address in bytes, after TRANSLATED of `translateGuestPhysical()`. */
@@ -213,8 +221,7 @@ export class Mmu {
   access(page: number, offset: number, kind: AccessKind): Outcome {
     const outcome = this.translate(page, offset, kind);
     if (outcome === TRANSLATED) {
-      const { pfnLow, pfnHigh } = this.tlb;
-      this.counts[DATA_REF + this.hierarchy.reference(pfnLow, pfnHigh, offset >>> 6)]++;
+      this.counts[DATA_REF + this.hierarchy.reference(this.pfnLow, this.pfnHigh, offset >>> 6)]++;
     }
     return outcome;
   }
@@ -225,20 +232,28 @@ export class Mmu {
    */
   translate(page: number, offset: number, kind: AccessKind): Outcome {
     const { tlb, caches } = this;
-    const access = accessOf(kind);
     const low = lowOf(page);
-    const high = highOf(page);
-    const found = tlb.lookup(low, high, access === FETCH, caches.tag, caches.globalTag);
-    if (found && this.allows(tlb.attributes, kind)) {
-      this.counts[tlb.level === 1 ? DTLB_HIT : STLB_HIT + access]++;
-      return TRANSLATED;
+    const high = low === page ? 0 : highOf(page);
+    let slot = ABSENT;
+    if (accessOf(kind) !== FETCH) {
+      const { data4K } = tlb;
+      slot = data4K.lookup(low, caches.tag | high, caches.globalTag | high);
+      if (slot !== ABSENT) {
+        const { cells } = data4K;
+        const at = data4K.at(slot);
+        if (this.allows(cells[at + ATTRIBUTES], kind)) {
+          this.counts[DTLB_HIT]++;
+          this.pfnLow = cells[at + PFN_LOW];
+          this.pfnHigh = cells[at + PFN_HIGH];
+          return TRANSLATED;
+        }
+      }
     }
     this.pageLow = low;
     this.pageHigh = high;
     this.offset = offset;
     this.kind = kind;
-    this.replaces = found;
-    return found ? this.translateDenied() : this.walk(false);
+    return this.translateBehind(slot);
   }
 
   /** As `translate()`, from a 64-bit linear address. */
@@ -295,7 +310,11 @@ export class Mmu {
         this.hostDirty = dirty;
         return TRANSLATED;
       }
+      nestedTlb.invalidate(gfnLow, gfnHigh, guestPhysicalTag);
     }
+
+    if (gfnHigh >>> ept.gfnHighBits !== 0)
+      return this.beyondEpt(ept, gfnLow, gfnHigh, offset, requested, purpose);
 
     const { shifts } = ept;
     let permissions = ept.present;
@@ -315,20 +334,12 @@ export class Mmu {
     let above = permissions;
     let low: number;
     let high: number;
-    for (; ; level--) {
-      this.eptTablePfns[2 * level] = tableLow;
-      this.eptTablePfns[2 * level + 1] = tableHigh;
-      this.eptTablePermissions[level] = permissions;
+    for (;;) {
       const index = shiftedLow(gfnLow, gfnHigh, shifts[level]) & 511;
       counts[EPT_WALK_REF + hierarchy.reference(tableLow, tableHigh, index >> 3)]++;
-      // Four levels translate 48 bits. What is read before that shows is not specified; here, the root's entry.
-      if (shiftedLow(gfnLow, gfnHigh, ept.gfnBits) !== 0) {
-        return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, 0);
-      }
       const word = memory.frame(tableLow, tableHigh) + 2 * index;
       low = words[word] | 0;
       high = words[word + 1] | 0;
-      this.eptEntryWords[level] = word;
       if ((low & ept.present) === 0) {
         this.rememberEptTables(gfnLow, gfnHigh, first, level);
         const seen = shadowStack ? purpose | shadowStackPage(high) : purpose;
@@ -338,12 +349,17 @@ export class Mmu {
         this.rememberEptTables(gfnLow, gfnHigh, first, level);
         return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
       }
+      this.eptEntryWords[level] = word;
       above = permissions;
       permissions &= low;
       flags &= low;
       if (ept.isLeaf(level, low)) break;
+      level--;
       tableLow = entryPfnLow(low, high);
       tableHigh = entryPfnHigh(high);
+      this.eptTablePfns[2 * level] = tableLow;
+      this.eptTablePfns[2 * level + 1] = tableHigh;
+      this.eptTablePermissions[level] = permissions;
     }
 
     const granted = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
@@ -365,7 +381,7 @@ export class Mmu {
       this.hostDirty = write || (low & EPT_DIRTY) !== 0;
       if (flags === 0 || (write && (low & EPT_DIRTY) === 0)) this.setEptFlags(first, level, write);
     }
-    this.rememberEptTables(gfnLow, gfnHigh, first, level);
+    if (first > level) this.rememberEptTables(gfnLow, gfnHigh, first, level);
     this.hostLow = entryPfnLow(low, high) | (gfnLow & ((1 << shifts[level]) - 1));
     this.hostHigh = entryPfnHigh(high);
     this.hostPermissions = granted;
@@ -375,6 +391,20 @@ export class Mmu {
       nestedTlb.insert(gfnLow, gfnHigh, guestPhysicalTag, this.hostLow, this.hostHigh, value);
     }
     return TRANSLATED;
+  }
+
+  /** Four levels translate 48 bits. What is read before that shows is not specified; here, the root's entry. */
+  private beyondEpt(
+    { rootLow, rootHigh, shifts, levels }: Ept,
+    gfnLow: number,
+    gfnHigh: number,
+    offset: number,
+    requested: number,
+    purpose: number,
+  ): Outcome {
+    const index = shiftedLow(gfnLow, gfnHigh, shifts[levels]) & 511;
+    this.counts[EPT_WALK_REF + this.hierarchy.reference(rootLow, rootHigh, index >> 3)]++;
+    return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, 0);
   }
 
   /** What an access to a guest paging structure asks of the EPT. */
@@ -514,6 +544,26 @@ export class Mmu {
     return TRANSLATED;
   }
 
+  /** Goes on where the first level's 4-Kbyte pages of data have no translation that will do: `slot`, if it is there. */
+  private translateBehind(slot: number): Outcome {
+    const { tlb, caches, kind } = this;
+    const access = accessOf(kind);
+    if (slot !== ABSENT) {
+      tlb.readData4K(slot);
+      return this.translateDenied();
+    }
+    const { pageLow, pageHigh } = this;
+    if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH, caches.tag, caches.globalTag)) {
+      this.replaces = false;
+      return this.walk(false);
+    }
+    if (!this.allows(tlb.attributes, kind)) return this.translateDenied();
+    this.counts[tlb.level === 1 ? DTLB_HIT : STLB_HIT + access]++;
+    this.pfnLow = tlb.pfnLow;
+    this.pfnHigh = tlb.pfnHigh;
+    return TRANSLATED;
+  }
+
   /** A TLB entry for the page denies the access, or its dirty flag is still to be set. */
   private translateDenied(): Outcome {
     const { kind } = this;
@@ -522,6 +572,7 @@ export class Mmu {
     const denied =
       (attributes & this.hitMask[kind] & ~ATTRIBUTE_DIRTY) !== (this.hitValue[kind] & ~ATTRIBUTE_DIRTY) ||
       this.isKeyDenied(attributes, kind);
+    this.replaces = true;
     if (!denied) return this.walk(false);
     if (permissionFaultWalks === 0) return this.faultFromEntry();
     if (permissionFaultWalks === 2) {
@@ -536,7 +587,7 @@ export class Mmu {
   /** Reports what the TLB entry just found denies, without a reference. */
   private faultFromEntry(): Outcome {
     const { guest, kind } = this;
-    const { attributes, gfnLow, gfnHigh } = this.caches.tlb;
+    const { attributes, gfnLow, gfnHigh } = this.tlb;
     const keyDenied = this.isKeyDenied(attributes, kind);
     if ((attributes & guest.rightsMask[kind]) !== guest.rightsValue[kind] || keyDenied) {
       return this.pageFault(PF_PRESENT | (keyDenied ? PF_PROTECTION_KEY : 0));
@@ -578,10 +629,12 @@ export class Mmu {
     }
 
     // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
-    let level = fromRoot ? 0 : pagingStructures.lookup(pageLow, pageHigh, shifts, guest.levels, tag);
+    if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh, shifts, guest.levels, tag);
+    let level = pagingStructures.lookup(pageLow, pageHigh, shifts, guest.levels, tag);
+    /** Whether the guest page frame number of the table is known: a cache holds the host's only. */
     let isKnown = false;
-    let gfnLow = UNKNOWN;
-    let gfnHigh = UNKNOWN;
+    let gfnLow = 0;
+    let gfnHigh = 0;
     let pfnLow = 0;
     let pfnHigh = 0;
     let rights = ALL_RIGHTS | TABLE_WRITABLE;
@@ -596,13 +649,14 @@ export class Mmu {
       pfnLow = pagingStructures.pfnLow;
       pfnHigh = pagingStructures.pfnHigh;
       rights = pagingStructures.value;
+      this.tableGfns[2 * level + 1] = UNKNOWN;
     }
     const first = level;
     const request = this.tableRequest;
     let flags = PTE_ACCESSED;
     let low: number;
     let high: number;
-    for (; ; level--) {
+    for (;;) {
       const index = shiftedLow(pageLow, pageHigh, shifts[level]) & (guest.entries - 1);
       const at = index * guest.entryBytes;
       if (isKnown) {
@@ -613,13 +667,13 @@ export class Mmu {
         }
         pfnLow = this.hostLow;
         pfnHigh = this.hostHigh;
-        this.tablePermissions[level] = this.hostPermissions;
         rights = (rights & ~TABLE_WRITABLE) | ((this.hostPermissions & EPT_WRITE) !== 0 ? TABLE_WRITABLE : 0);
+        this.tableGfns[2 * level] = gfnLow;
+        this.tableGfns[2 * level + 1] = gfnHigh;
+        this.tablePfns[2 * level] = pfnLow;
+        this.tablePfns[2 * level + 1] = pfnHigh;
+        this.tablePermissions[level] = this.hostPermissions;
       }
-      this.tableGfns[2 * level] = gfnLow;
-      this.tableGfns[2 * level + 1] = gfnHigh;
-      this.tablePfns[2 * level] = pfnLow;
-      this.tablePfns[2 * level + 1] = pfnHigh;
       this.tableRights[level] = rights;
       this.entryOffsets[level] = at;
 
@@ -634,6 +688,7 @@ export class Mmu {
       rights = (rights & (low | TABLE_WRITABLE)) | (high >>> 31);
       flags &= low;
       if (isLeaf) break;
+      level--;
       gfnLow = entryPfnLow(low, high);
       gfnHigh = entryPfnHigh(high);
       isKnown = true;
@@ -655,11 +710,12 @@ export class Mmu {
       const outcome = this.setFlags(first, level);
       if (outcome !== TRANSLATED) return outcome === RESTART ? this.walk(true) : outcome;
     }
-    this.rememberTables(first, level);
+    const setsFlagsLast = mustSetFlags && !this.setsFlagsFirst;
+    if (first > level && !setsFlagsLast) this.rememberTables(first, level);
     const dataLow = guest.leafPfnLow(level, low, high) | (pageLow & ((1 << shifts[level]) - 1));
     const dataHigh = guest.entryBytes === 8 ? entryPfnHigh(high) : 0;
     const outcome = this.translateFinal(dataLow, dataHigh, attributes, level - 1);
-    if (outcome === TRANSLATED && mustSetFlags && !this.setsFlagsFirst) {
+    if (outcome === TRANSLATED && setsFlagsLast) {
       const flagOutcome = this.setFlags(first, level);
       if (flagOutcome !== TRANSLATED) {
         // What the translation left in the TLB came from an entry that is not marked as used.
@@ -687,6 +743,8 @@ export class Mmu {
       ((this.hostPermissions & fetches) !== 0 ? ATTRIBUTE_EPT_FETCH : 0);
     const size = guestSize < this.hostSize ? guestSize : this.hostSize;
     this.counts[WALK_COMPLETED + 3 * access + size]++;
+    this.pfnLow = this.hostLow;
+    this.pfnHigh = this.hostHigh;
     const entryTag = (attributes & ATTRIBUTE_GLOBAL) !== 0 ? globalTag : tag;
     const fetch = access === FETCH;
     tlb.insert(pageLow, pageHigh, size, fetch, entryTag, this.hostLow, this.hostHigh, gfnLow, gfnHigh, all);

@@ -298,7 +298,7 @@ class Walk {
         entry: entryValue(low, high),
       });
       const at = `EPT ${ENTRY_NAMES[level]}`;
-      if (gfn >= 2 ** ept.gfnBits) {
+      if (gfn >= 2 ** (32 + ept.gfnHighBits)) {
         throw violation({
           at: "guest-physical address",
           level: 0,

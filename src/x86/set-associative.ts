@@ -1,9 +1,9 @@
 /**
- * A set-associative store: the one structure behind TLBs, paging-structure caches and data caches. It knows which key
- * is in which slot and which slot to fill next; what belongs to a key its owner keeps in arrays of its own, by slot.
+ * A set-associative store: the one structure behind TLBs, paging-structure caches and data caches.
  *
  * A key is two integers, `low` and `high`. Its set is chosen by `low` alone; `high` is never 0, and also carries whatever
- * keeps keys of different address spaces apart.
+ * keeps keys of different address spaces apart. An entry is known by its slot; the integers that its owner stores with it
+ * are `cells` from `at(slot)` on. All lies in one array, keys first, so that a search touches few lines of a real cache.
  */
 
 /** What `find()` and `lookup()` return when the key is absent. */
@@ -26,28 +26,37 @@ export interface Associativity {
 export const REPLACEMENTS = ["lru", "fifo", "plru", "plru-fill", "random"] as const;
 export type Replacement = (typeof REPLACEMENTS)[number];
 
+const LAST_STAMP = 2 ** 31 - 1;
 const RANDOM_SEED = 0x9e37_79b9;
 
 export class SetAssociative {
-  /** The key in each slot; `high` is 0 in an empty one. */
-  private readonly lows: Int32Array;
-  private readonly highs: Int32Array;
-  /** When a slot was last used (lru) or filled (fifo); 0 once it was emptied. An empty slot's is older than a full one's. */
-  private readonly stamps: Float64Array;
-  private clock = 0;
-  /** Bits of the trees, `ways` bytes for each set: node n has the children 2n and 2n + 1, node 1 is the root. */
-  private readonly tree: Uint8Array;
-  private random = RANDOM_SEED;
+  /**
+   * By slot, one after the other: `low`, `high` (0 in an empty slot), and when the slot was last used (lru) or filled (fifo),
+   * which in an empty slot is older than in any other; then what the owner stores.
+   */
+  readonly cells: Int32Array;
+  private readonly entries: number;
+  private readonly stored: number;
   private readonly ways: number;
   private readonly sets: number;
   /** sets - 1 where the number of sets is a power of two, else -1. */
   private readonly mask: number;
-  private readonly stampsUses: boolean;
+  private clock = 0;
+  /** Whether a use is stamped; else a tree, if there is one, is told. */
+  private readonly isLru: boolean;
   private readonly isTree: boolean;
+  private readonly hasStamps: boolean;
+  /** Bits of the trees, `ways` bytes for each set: node n has the children 2n and 2n + 1, node 1 is the root. */
+  private readonly tree: Uint8Array;
+  private random = RANDOM_SEED;
 
-  /** @throws RangeError for entries that do not fill whole sets, and for a tree over ways that are no power of two */
+  /**
+   * @param stored integers that the owner stores with each entry
+   * @throws RangeError for entries that do not fill whole sets, and for a tree over ways that are no power of two
+   */
   constructor(
     { entries, ways }: Associativity,
+    stored: number,
     private readonly replacement: Replacement = "lru",
   ) {
     if (!(entries > 0 && ways > 0 && entries % ways === 0)) {
@@ -55,39 +64,57 @@ export class SetAssociative {
         `entries = ${entries}, ways = ${ways}: entries must be a positive multiple of ways`,
       );
     }
+    this.isLru = replacement === "lru";
     this.isTree = replacement === "plru" || replacement === "plru-fill";
+    this.hasStamps = this.isLru || replacement === "fifo";
     if (this.isTree && (ways & (ways - 1)) !== 0) {
       throw new RangeError(`ways = ${ways}: ${replacement} needs a power of two`);
     }
-    this.stampsUses = replacement === "lru";
+    this.entries = entries;
+    this.stored = stored;
     this.ways = ways;
     this.sets = entries / ways;
     this.mask = (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
-    this.lows = new Int32Array(entries);
-    this.highs = new Int32Array(entries);
-    this.stamps = new Float64Array(entries);
+    this.cells = new Int32Array(entries * (3 + stored));
     this.tree = new Uint8Array(this.isTree ? entries : 0);
+  }
+
+  /** Index in `cells` of what the owner stores with a slot. */
+  at(slot: number): number {
+    return 3 * this.entries + slot * this.stored;
   }
 
   /** The slot of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing. */
   find(low: number, high: number, otherHigh: number): number {
-    const { lows, highs } = this;
-    const first = this.firstSlot(low);
-    const end = first + this.ways;
-    for (let slot = first; slot < end; slot++) {
-      if (lows[slot] === low && (highs[slot] === high || highs[slot] === otherHigh)) return slot;
-    }
+    const { cells, entries } = this;
+    let slot = this.firstSlot(low);
+    const end = slot + this.ways;
+    do {
+      if (cells[slot] === low) {
+        const found = cells[slot + entries];
+        if (found === high || found === otherHigh) return slot;
+      }
+    } while (++slot < end);
     return ABSENT;
   }
 
   /** As `find()`, and a slot that is found counts as used. */
   lookup(low: number, high: number, otherHigh: number): number {
-    const slot = this.find(low, high, otherHigh);
-    if (slot !== ABSENT) {
-      if (this.stampsUses) this.stamps[slot] = ++this.clock;
-      else if (this.isTree) this.pointAway(slot);
-    }
-    return slot;
+    const { cells, entries } = this;
+    let slot = this.firstSlot(low);
+    const end = slot + this.ways;
+    // Not find(): on the path of every access a call costs as much as the search.
+    do {
+      if (cells[slot] === low) {
+        const found = cells[slot + entries];
+        if (found === high || found === otherHigh) {
+          if (this.isLru) cells[slot + 2 * entries] = this.tick();
+          else if (this.isTree) this.pointAway(slot);
+          return slot;
+        }
+      }
+    } while (++slot < end);
+    return ABSENT;
   }
 
   /** The slot that now holds a key that was absent. What it held before is gone; it counts as used. */
@@ -100,26 +127,37 @@ export class SetAssociative {
   /** The slot that an absent key goes to next. */
   choose(low: number): number {
     const first = this.firstSlot(low);
-    return this.isTree || this.replacement === "random"
-      ? this.chooseWithoutStamps(first)
-      : this.oldest(first);
+    if (!this.hasStamps) return this.chooseWithoutStamps(first);
+    const { cells } = this;
+    let stamp = first + 2 * this.entries;
+    const end = stamp + this.ways;
+    let oldest = stamp;
+    let least = cells[stamp];
+    while (++stamp < end) {
+      if (cells[stamp] < least) {
+        least = cells[stamp];
+        oldest = stamp;
+      }
+    }
+    return oldest - 2 * this.entries;
   }
 
   /** Puts a key into a slot that `choose()` returned. */
   fill(slot: number, low: number, high: number): void {
-    this.lows[slot] = low;
-    this.highs[slot] = high;
-    if (this.isTree) this.pointAway(slot);
-    else this.stamps[slot] = ++this.clock;
+    const { cells, entries } = this;
+    cells[slot] = low;
+    cells[slot + entries] = high;
+    if (this.hasStamps) cells[slot + 2 * entries] = this.tick();
+    else if (this.isTree) this.pointAway(slot);
   }
 
   /** The key in a slot: `high` is 0 if there is none. */
   lowIn(slot: number): number {
-    return this.lows[slot];
+    return this.cells[slot];
   }
 
   highIn(slot: number): number {
-    return this.highs[slot];
+    return this.cells[slot + this.entries];
   }
 
   remove(low: number, high: number): void {
@@ -129,45 +167,51 @@ export class SetAssociative {
 
   /** Empties the slots that `dropped` says: called with the key and the slot of each one in use. */
   removeWhere(dropped: (low: number, high: number, slot: number) => boolean): void {
-    for (let slot = 0; slot < this.highs.length; slot++) {
-      const high = this.highs[slot];
-      if (high !== 0 && dropped(this.lows[slot], high, slot)) this.empty(slot);
+    for (let slot = 0; slot < this.entries; slot++) {
+      const high = this.highIn(slot);
+      if (high !== 0 && dropped(this.lowIn(slot), high, slot)) this.empty(slot);
     }
   }
 
   clear(): void {
-    this.highs.fill(0);
+    this.cells.fill(0, this.entries, 2 * this.entries);
   }
 
   private empty(slot: number): void {
-    this.highs[slot] = 0;
-    this.stamps[slot] = 0;
+    this.cells[slot + this.entries] = 0;
+    this.cells[slot + 2 * this.entries] = 0;
   }
 
   private firstSlot(low: number): number {
     return (this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets) * this.ways;
   }
 
-  /** The slot with the oldest stamp in the set that starts at `first`; an empty one, if there is one. */
-  private oldest(first: number): number {
-    const { stamps } = this;
-    const end = first + this.ways;
-    let oldest = first;
-    let least = stamps[first];
-    for (let slot = first + 1; slot < end; slot++) {
-      const stamp = stamps[slot];
-      if (stamp < least) {
-        least = stamp;
-        oldest = slot;
-      }
+  /** The next stamp. */
+  private tick(): number {
+    if (this.clock === LAST_STAMP) this.renumber();
+    const stamp = this.clock + 1;
+    this.clock = stamp;
+    return stamp;
+  }
+
+  /** Replaces the stamps of each set by the smallest that keep their order. */
+  private renumber(): void {
+    const stamps = this.cells.subarray(2 * this.entries, 3 * this.entries);
+    for (let first = 0; first < this.entries; first += this.ways) {
+      const slots = Array.from({ length: this.ways }, (_, way) => first + way);
+      slots.sort((one, other) => stamps[one] - stamps[other]);
+      // Those that were emptied stay at 0.
+      slots.forEach((slot, rank) => {
+        if (stamps[slot] !== 0) stamps[slot] = rank + 1;
+      });
     }
-    return oldest;
+    this.clock = this.ways;
   }
 
   private chooseWithoutStamps(first: number): number {
     if (this.replacement !== "plru") {
       for (let slot = first; slot < first + this.ways; slot++) {
-        if (this.highs[slot] === 0) return slot;
+        if (this.highIn(slot) === 0) return slot;
       }
     }
     if (!this.isTree) return first + (this.nextRandom() % this.ways);

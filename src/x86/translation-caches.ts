@@ -9,63 +9,34 @@
 import { type AddressSpace, AddressSpaces, GLOBAL, NO_EPT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
-import { ABSENT, type Associativity, type Replacement, SetAssociative } from "./set-associative.js";
+import { ABSENT, SetAssociative } from "./set-associative.js";
 import { Tlb } from "./tlb.js";
 
-/** Integers stored by slot: page frame number (two), and what its owner says with it. */
+/** What is stored with an entry: page frame number (two), and what its owner says with it. */
 const PFN_LOW = 0;
 const PFN_HIGH = 1;
 const VALUE = 2;
 const STORED = 3;
 
-/** A structure whose entries hold a page frame number and a value, found by a page number. */
-class FrameCache {
-  private readonly slots: SetAssociative;
-  private readonly stored: Int32Array;
-
-  constructor(associativity: Associativity, replacement: Replacement) {
-    this.slots = new SetAssociative(associativity, replacement);
-    this.stored = new Int32Array(associativity.entries * STORED);
-  }
-
-  /** Whether the key is there; then `found` has what is stored with it. */
-  lookup(low: number, high: number, found: Found): boolean {
-    const slot = this.slots.lookup(low, high, high);
-    if (slot === ABSENT) return false;
-    const at = slot * STORED;
-    found.pfnLow = this.stored[at + PFN_LOW];
-    found.pfnHigh = this.stored[at + PFN_HIGH];
-    found.value = this.stored[at + VALUE];
-    return true;
-  }
-
-  /** Stores under a key, in place of what it had. */
-  insert(low: number, high: number, pfnLow: number, pfnHigh: number, value: number): void {
-    const held = this.slots.find(low, high, high);
-    const at = (held === ABSENT ? this.slots.insert(low, high) : held) * STORED;
-    this.stored[at + PFN_LOW] = pfnLow;
-    this.stored[at + PFN_HIGH] = pfnHigh;
-    this.stored[at + VALUE] = value;
-  }
-
-  remove(low: number, high: number): void {
-    this.slots.remove(low, high);
-  }
-
-  invalidateSpaces(selected: Uint8Array): void {
-    this.slots.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
-  }
-
-  clear(): void {
-    this.slots.clear();
-  }
+/** Stores under a key that is absent. */
+function insert(
+  store: SetAssociative,
+  low: number,
+  high: number,
+  pfnLow: number,
+  pfnHigh: number,
+  value: number,
+): void {
+  const at = store.at(store.insert(low, high));
+  const { cells } = store;
+  cells[at + PFN_LOW] = pfnLow;
+  cells[at + PFN_HIGH] = pfnHigh;
+  cells[at + VALUE] = value;
 }
 
-/** What a lookup found. */
-interface Found {
-  pfnLow: number;
-  pfnHigh: number;
-  value: number;
+/** Drops the entries of the selected address spaces. */
+function dropSpaces(store: SetAssociative | null, selected: Uint8Array): void {
+  store?.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
 }
 
 /**
@@ -74,31 +45,40 @@ interface Found {
  *
  * Page numbers are two integers, as in page-number.ts; `shifts` are those of the structures, by level.
  */
-export class PagingStructureCaches implements Found {
+export class PagingStructureCaches {
   /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
   pfnLow = 0;
   pfnHigh = 0;
   value = 0;
-  private readonly caches: readonly (FrameCache | null)[];
+  private readonly stores: readonly (SetAssociative | null)[];
 
   constructor(geometry: CpuGeometry) {
     const { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement } = geometry;
-    this.caches = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
-      one === null ? null : new FrameCache(one, tlbReplacement),
+    this.stores = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
+      one === null ? null : new SetAssociative(one, STORED, tlbReplacement),
     );
   }
 
   /** The level of the table nearest to the leaf that is cached for a page, of `levels`, or 0. */
   lookup(low: number, high: number, shifts: Int32Array, levels: number, tag: number): number {
     for (let level = 1; level < levels; level++) {
-      const cache = this.caches[level];
-      if (cache === null) continue;
+      const store = this.stores[level];
+      if (store === null) continue;
       const shift = shifts[level + 1];
-      if (cache.lookup(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift), this)) return level;
+      const keyHigh = tag | shiftedHigh(high, shift);
+      const slot = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh);
+      if (slot === ABSENT) continue;
+      const { cells } = store;
+      const at = store.at(slot);
+      this.pfnLow = cells[at + PFN_LOW];
+      this.pfnHigh = cells[at + PFN_HIGH];
+      this.value = cells[at + VALUE];
+      return level;
     }
     return 0;
   }
 
+  /** Caches what leads to the table at a level, which was not cached. */
   insert(
     level: number,
     low: number,
@@ -109,58 +89,68 @@ export class PagingStructureCaches implements Found {
     pfnHigh: number,
     value: number,
   ): void {
+    const store = this.stores[level];
+    if (store === null) return;
     const shift = shifts[level + 1];
-    const keyHigh = tag | shiftedHigh(high, shift);
-    this.caches[level]?.insert(shiftedLow(low, high, shift), keyHigh, pfnLow, pfnHigh, value);
+    insert(store, shiftedLow(low, high, shift), tag | shiftedHigh(high, shift), pfnLow, pfnHigh, value);
   }
 
   /** Drops every entry that would be used to translate this page. */
   invalidate(low: number, high: number, shifts: Int32Array, levels: number, tag: number): void {
     for (let level = 1; level < levels; level++) {
       const shift = shifts[level + 1];
-      this.caches[level]?.remove(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift));
+      this.stores[level]?.remove(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift));
     }
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    for (const cache of this.caches) cache?.invalidateSpaces(selected);
+    for (const store of this.stores) dropSpaces(store, selected);
   }
 
   clear(): void {
-    for (const cache of this.caches) cache?.clear();
+    for (const store of this.stores) store?.clear();
   }
 }
 
 /** Guest-physical translations, one per 4-Kbyte page; of a larger EPT page, the part that was used. */
-export class NestedTlb implements Found {
+export class NestedTlb {
   /** What the last successful lookup found: host page frame number, and what was stored with it. */
   pfnLow = 0;
   pfnHigh = 0;
   value = 0;
-  private readonly cache: FrameCache | null;
+  private readonly store: SetAssociative | null;
 
   constructor({ nestedTlb, tlbReplacement }: CpuGeometry) {
-    this.cache = nestedTlb === null ? null : new FrameCache(nestedTlb, tlbReplacement);
+    this.store = nestedTlb === null ? null : new SetAssociative(nestedTlb, STORED, tlbReplacement);
   }
 
   lookup(gfnLow: number, gfnHigh: number, tag: number): boolean {
-    return this.cache?.lookup(gfnLow, tag | gfnHigh, this) ?? false;
+    const { store } = this;
+    if (store === null) return false;
+    const slot = store.lookup(gfnLow, tag | gfnHigh, tag | gfnHigh);
+    if (slot === ABSENT) return false;
+    const { cells } = store;
+    const at = store.at(slot);
+    this.pfnLow = cells[at + PFN_LOW];
+    this.pfnHigh = cells[at + PFN_HIGH];
+    this.value = cells[at + VALUE];
+    return true;
   }
 
   insert(gfnLow: number, gfnHigh: number, tag: number, pfnLow: number, pfnHigh: number, value: number): void {
-    this.cache?.insert(gfnLow, tag | gfnHigh, pfnLow, pfnHigh, value);
+    if (this.store !== null) insert(this.store, gfnLow, tag | gfnHigh, pfnLow, pfnHigh, value);
   }
 
   invalidate(gfnLow: number, gfnHigh: number, tag: number): void {
-    this.cache?.remove(gfnLow, tag | gfnHigh);
+    this.store?.remove(gfnLow, tag | gfnHigh);
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    this.cache?.invalidateSpaces(selected);
+    dropSpaces(this.store, selected);
   }
 
   clear(): void {
-    this.cache?.clear();
+    this.store?.clear();
   }
 }
 

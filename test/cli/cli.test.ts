@@ -172,3 +172,41 @@ describe("exitlab run", () => {
     expect(stderr).toContain("/nowhere/scenario.json: ENOENT");
   });
 });
+
+describe("exitlab conform", () => {
+  const table = join(import.meta.dirname, "../conformance/eptp.jsonl");
+  const wrong = readFileSync(table, "utf8").replace('"r":0', '"r":1');
+
+  it("counts the rows that agree, and succeeds", () => {
+    const { stdout, status } = exitlab(["conform", table]);
+    expect([stdout, status]).toEqual(["57 passed, 0 failed, 0 skipped\n", 0]);
+  });
+
+  it("shows the rows that do not, expected and got, and fails", () => {
+    const { stdout, status } = exitlab(["conform", file("wrong.jsonl", wrong)]);
+    expect(stdout).toMatch(
+      /^56 passed, 1 failed, 0 skipped\nline 1: expected valid\n {8}got {6}not valid\n {2}\{"w":46,/,
+    );
+    expect(status).toBe(1);
+  });
+
+  it("takes several tables, names each, and fails if any does", () => {
+    const { stdout, status } = exitlab(["conform", file("wrong.jsonl", wrong), table]);
+    expect(stdout).toContain(`${table}: 57 passed, 0 failed, 0 skipped`);
+    expect(status).toBe(1);
+  });
+
+  it("reports a malformed row by its line, and fails", () => {
+    const { stdout, status } = exitlab(["conform", file("broken.jsonl", "{}}\n")]);
+    expect(stdout).toContain("0 passed, 1 failed, 0 skipped\nline 1: expected a row of the format");
+    expect(status).toBe(1);
+  });
+
+  it("refuses a kind of table that is not built, by name", () => {
+    const { stderr, status } = exitlab(["conform", file("io.jsonl", '{"i":0,"ops":[],"r":[]}\n')]);
+    expect([stderr, status]).toEqual([
+      expect.stringContaining("is a row of an ioeventfd table, which is not built yet"),
+      1,
+    ]);
+  });
+});

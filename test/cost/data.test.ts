@@ -89,10 +89,10 @@ describe("a processor profile", () => {
     const { pdeCache, pdpteCache, pml4eCache, pml5eCache, nestedTlb, l1d, l2, l3 } = geometry;
     const tlbs = [itlb4K, itlb2M, dtlb4K, dtlb2M, dtlb1G, stlb, stlb1G, nestedTlb];
     for (const store of [...tlbs, pdeCache, pdpteCache, pml4eCache, pml5eCache]) {
-      if (store !== null) expect(() => new SetAssociative(store, geometry.tlbReplacement)).not.toThrow();
+      if (store !== null) expect(() => new SetAssociative(store, 0, geometry.tlbReplacement)).not.toThrow();
     }
     for (const { bytes, ways, replacement } of [l1d, l2, l3])
-      expect(() => new SetAssociative({ entries: bytes / 64, ways }, replacement)).not.toThrow();
+      expect(() => new SetAssociative({ entries: bytes / 64, ways }, 0, replacement)).not.toThrow();
     expect([l1d.bytes < l2.bytes, l2.bytes < l3.bytes]).toEqual([true, true]);
   });
 

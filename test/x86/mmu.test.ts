@@ -151,8 +151,8 @@ describe("a translation", () => {
       tlb.insert(page, 0, SIZE_2M, false, tag, pfn, 0, page, 0, 0);
     insert(3 * 512, 0x9000);
     for (let page = 1000; page < 1064; page++) insert(page * 512, 0x8000); // out of the data TLB
-    expect(tlb.lookup(3, 0, false, tag, tag)).toBe(false);
-    expect(tlb.lookup(3 * 512 + 7, 0, false, tag, tag)).toBe(true);
+    expect(tlb.lookupBehind(3, 0, false, tag, tag)).toBe(false);
+    expect(tlb.lookupBehind(3 * 512 + 7, 0, false, tag, tag)).toBe(true);
     expect([tlb.level, tlb.pfnLow]).toEqual([2, 0x9007]);
   });
 

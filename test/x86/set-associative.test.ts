@@ -15,7 +15,7 @@ class Store {
   readonly values: number[] = [];
 
   constructor(associativity: Associativity, replacement: Replacement = "lru") {
-    this.slots = new SetAssociative(associativity, replacement);
+    this.slots = new SetAssociative(associativity, 0, replacement);
   }
 
   insert(key: number, value = key): void {
@@ -71,8 +71,8 @@ describe("a set-associative store", () => {
   });
 
   it("refuses entries that do not fill whole sets, and a tree over three ways", () => {
-    expect(() => new SetAssociative({ entries: 10, ways: 4 })).toThrow("entries = 10, ways = 4");
-    expect(() => new SetAssociative({ entries: 6, ways: 3 }, "plru")).toThrow("ways = 3: plru");
+    expect(() => new SetAssociative({ entries: 10, ways: 4 }, 0)).toThrow("entries = 10, ways = 4");
+    expect(() => new SetAssociative({ entries: 6, ways: 3 }, 0, "plru")).toThrow("ways = 3: plru");
   });
 
   it("empties the slots that a condition picks", () => {
@@ -103,6 +103,17 @@ describe("a set-associative store", () => {
 });
 
 describe("replacement", () => {
+  it("by lru keeps its order when the stamps run out", () => {
+    const store = new Store({ entries: 4, ways: 4 });
+    // The clock of a store that was used 2^31 - 4 times.
+    Object.assign(store.slots, { clock: 2 ** 31 - 4 });
+    for (const key of [1, 2, 3, 4]) store.insert(key);
+    for (const key of [2, 1, 4, 3]) store.lookup(key);
+    store.insert(5);
+    store.insert(6);
+    expect(store.held(1, 2, 3, 4, 5, 6)).toEqual([3, 4, 5, 6]);
+  });
+
   it("by lru throws out what was not used for longest", () => {
     const store = new Store({ entries: 4, ways: 2 });
     for (const key of [0, 2, 1]) store.insert(key);
@@ -132,14 +143,14 @@ describe("replacement", () => {
       ["plru", [0, 2, 1, 3]],
       ["plru-fill", [0, 1, 2, 3]],
     ] as const) {
-      const store = new SetAssociative({ entries: 4, ways: 4 }, replacement);
+      const store = new SetAssociative({ entries: 4, ways: 4 }, 0, replacement);
       expect([1, 2, 3, 4].map((key) => store.insert(key, HIGH))).toEqual(slots);
     }
   });
 
   it("by random throws out the same on every run, and more than one way", () => {
     const victims = () => {
-      const store = new SetAssociative({ entries: 4, ways: 4 }, "random");
+      const store = new SetAssociative({ entries: 4, ways: 4 }, 0, "random");
       for (const key of [1, 2, 3, 4]) store.insert(key, HIGH);
       return Array.from({ length: 20 }, (_, i) => store.insert(100 + i, HIGH));
     };

@@ -61,7 +61,7 @@ export function compareTrace(row: z.output<typeof traceRow>): Comparison {
 
 export function compareReplacement(row: z.output<typeof resultRow>): Comparison {
   const replacement: Replacement = policies[row.pol];
-  const store = new SetAssociative({ entries: row.entries, ways: row.ways }, replacement);
+  const store = new SetAssociative({ entries: row.entries, ways: row.ways }, 0, replacement);
   const { pages, invalidates } = traceOf(row.t);
   const digest = new Fnv();
   let hits = 0;
