@@ -1,0 +1,158 @@
+/** The benchmark itself: measures each row on both sides in turn, and prints the tables. */
+import { mkdtempSync, rmSync } from "node:fs";
+import os from "node:os";
+import { join } from "node:path";
+import { textTable, wrapText } from "../../dist/report/text-table.js";
+import { fail } from "../../src/setup/project.mjs";
+import { CLEARING, COLD, model, ROWS } from "./rows.mjs";
+import { measureSimulated } from "./simulated.mjs";
+import { COMPILERS, compiler, compileYardstick, FLAGS, measureYardstick, versionOf } from "./yardstick.mjs";
+
+/** Runs of each side. They alternate, so that what else the machine does meets both. */
+const RUNS = 7;
+
+/**
+ * @typedef {object} Times in nanoseconds per access, one for each run
+ * @property {number} median
+ * @property {number} low
+ * @property {number} high
+ * @property {readonly number[]} runs
+ *
+ * @typedef {object} Result
+ * @property {string} name
+ * @property {number} accesses
+ * @property {Times} typescript
+ * @property {Times | null} yardstick
+ * @property {number | null} ratio of the medians, TypeScript to C++
+ * @property {import("./rows.mjs").Counts} counts
+ *
+ * @typedef {import("../../dist/report/text-table.js").TextColumn<Result>} Column
+ */
+
+/** @param {boolean} asJson */
+export function bench(asJson) {
+  const folder = mkdtempSync(join(os.tmpdir(), "exitlab-bench-"));
+  process.once("exit", () => rmSync(folder, { recursive: true }));
+  const yardstick = compiler === null ? null : compileYardstick(compiler, folder);
+  const machine = {
+    processor: os.cpus()[0].model,
+    cores: os.cpus().length,
+    node: process.version,
+    compiler: compiler === null ? null : versionOf(compiler),
+  };
+  const results = ROWS.map((row) => measure(row, yardstick));
+  results.push(less(results[ROWS.indexOf(COLD)], results[ROWS.indexOf(CLEARING)]));
+  console.log(asJson ? JSON.stringify({ machine, model, results }, null, 2) : text(machine, results));
+}
+
+/**
+ * @param {import("./rows.mjs").Row} row
+ * @param {string | null} yardstick
+ * @returns {Result}
+ */
+function measure(row, yardstick) {
+  const { name, iterations } = row;
+  // The first run settles what the row does, and gives node the time to compile it; it is not timed.
+  const { counts, digest } = measureSimulated(row, iterations);
+  const did = `${nonZero(counts)}, digest ${digest}`;
+  if (!row.isTrue(counts, iterations)) fail(`${name} is not what it did: ${did}`);
+  const simulated = [];
+  const compiled = [];
+  for (let run = 0; run < RUNS; run++) {
+    simulated.push(measureSimulated(row, iterations).nanoseconds / iterations);
+    if (yardstick === null) continue;
+    const other = measureYardstick(yardstick, row, iterations);
+    const otherDid = `${nonZero(other.counts)}, digest ${other.digest}`;
+    if (otherDid !== did) fail(`${name} differs: TypeScript ${did}; C++ ${otherDid}`);
+    compiled.push(other.nanoseconds / iterations);
+  }
+  return resultOf(name, iterations, simulated, compiled, counts);
+}
+
+/**
+ * The cold walk without what it takes to make it cold, run by run.
+ *
+ * @param {Result} cold
+ * @param {Result} clearing
+ */
+function less(cold, clearing) {
+  /** @type {(side: "typescript" | "yardstick") => number[]} */
+  const difference = (side) => cold[side]?.runs.map((run, i) => run - (clearing[side]?.runs[i] ?? 0)) ?? [];
+  return resultOf(
+    "less its clearing",
+    cold.accesses,
+    difference("typescript"),
+    difference("yardstick"),
+    cold.counts,
+  );
+}
+
+/**
+ * @param {string} name
+ * @param {number} accesses
+ * @param {readonly number[]} simulated
+ * @param {readonly number[]} compiled empty without a compiler
+ * @param {import("./rows.mjs").Counts} counts
+ * @returns {Result}
+ */
+function resultOf(name, accesses, simulated, compiled, counts) {
+  const typescript = timesOf(simulated);
+  const yardstick = compiled.length === 0 ? null : timesOf(compiled);
+  const ratio = yardstick === null ? null : typescript.median / yardstick.median;
+  return { name, accesses, typescript, yardstick, ratio, counts };
+}
+
+/**
+ * @param {readonly number[]} runs
+ * @returns {Times}
+ */
+function timesOf(runs) {
+  const sorted = [...runs].sort((a, b) => a - b);
+  return { median: sorted[(RUNS - 1) / 2], low: sorted[0], high: sorted[RUNS - 1], runs };
+}
+
+/** The counts that are not 0, by the ledger's names. @param {import("./rows.mjs").Counts} counts */
+function nonZero(counts) {
+  const counted = Object.entries(counts).filter(([, count]) => count !== 0);
+  return counted.map(([name, count]) => `${name} ${count}`).join(", ") || "nothing counted";
+}
+
+/**
+ * @param {{ processor: string, cores: number, node: string, compiler: string | null }} machine
+ * @param {readonly Result[]} results
+ */
+function text({ processor, cores, node, compiler: version }, results) {
+  const columns = [
+    column("row", ({ name }) => name, "left"),
+    column("M/s", ({ typescript }) => (1000 / typescript.median).toFixed(2)),
+    column("ns", ({ typescript }) => ns(typescript.median)),
+    column("min..max", ({ typescript }) => spread(typescript)),
+  ];
+  if (version !== null) {
+    columns.push(
+      column("C++ ns", ({ yardstick }) => (yardstick === null ? "" : ns(yardstick.median))),
+      column("min..max", ({ yardstick }) => (yardstick === null ? "" : spread(yardstick))),
+      column("TS/C++", ({ ratio }) => ratio?.toFixed(2) ?? ""),
+    );
+  }
+  return [
+    wrapText(`${processor}, ${cores} cores, node ${node}, simulating ${model}`),
+    version === null
+      ? `no C++ compiler (${COMPILERS.join(", ")}) on PATH: nothing to compare with`
+      : wrapText(`C++: ${version}, ${FLAGS.join(" ")}`),
+    wrapText(`Millions of accesses a second and nanoseconds per access: medians of ${RUNS} runs.`),
+    textTable(columns, results),
+    ...results.map(({ name, accesses, counts }) =>
+      wrapText(`${name}: ${accesses} times; ${nonZero(counts)}`),
+    ),
+  ].join("\n\n");
+}
+
+/** @type {(header: string, text: (row: Result) => string, align?: "left" | "right") => Column} */
+const column = (header, text, align = "right") => ({ header, align, text });
+
+/** Nanoseconds, with a decimal where it matters. @param {number} value */
+const ns = (value) => value.toFixed(value < 100 ? 1 : 0);
+
+/** @param {Times} times */
+const spread = ({ low, high }) => `${ns(low)}..${ns(high)}`;
