@@ -28,6 +28,21 @@ export { KERNEL_VERSIONS, type KernelVersion } from "./kvm/eras.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
 export * from "./report/index.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
+export {
+  type LatencyCurve,
+  type LatencyPoint,
+  type LoadLatencyOptions,
+  type LoadLatencyStudy,
+  type MachineLatency,
+  studyLoadLatency,
+  type TlbStep,
+} from "./study/load-latency.js";
+export {
+  type NestedWalkOptions,
+  type NestedWalkPoint,
+  type NestedWalkStudy,
+  studyNestedWalks,
+} from "./study/nested-walks.js";
 export { type PciTestdevOptions, studyPciTestdev } from "./study/pci-testdev.js";
 export { dataVersion, modelVersion, packageVersion } from "./study/provenance.js";
 export type {
@@ -36,6 +51,7 @@ export type {
   CostEstimate,
   DifferenceTerm,
   FastMmioPrediction,
+  FittedProvenance,
   Interval,
   KernelComparison,
   OtherMachine,
@@ -44,8 +60,25 @@ export type {
 } from "./study/result.js";
 export { type Run, run } from "./study/run.js";
 export { parseScenario, type Scenario, type ScenarioInput } from "./study/scenario.js";
+export {
+  type ColdWalk,
+  type ReferenceCount,
+  type ReferenceCounts,
+  studyColdWalk,
+  studyReferenceCounts,
+  type WalkStep,
+} from "./study/two-dimensional-walk.js";
+export {
+  type EptFormat,
+  type GuestFormat,
+  type LeafFlags,
+  type PageSize,
+  type PagingFormat,
+  PagingStructures,
+} from "./workload/paging-structures.js";
 export { type AccessKind, FETCH, IMPLICIT, READ, SUPERVISOR, USER, WRITE } from "./x86/access.js";
 export { type CpuGeometry, DEFAULT_SWITCHES, type Drops, type Switches } from "./x86/cpu.js";
+export { EPT_EXECUTE, EPT_READ, EPT_WRITE } from "./x86/ept.js";
 export { Ledger, X86_PRIMITIVES } from "./x86/ledger.js";
 export {
   EPT_MISCONFIG,

@@ -4,8 +4,9 @@
  * Sizes are fixed in pixels, because a provenance line that a viewer rewraps or clips is none.
  */
 import type { Provenance } from "../study/result.js";
+import { footprint } from "./format.js";
 import { wrapText } from "./text-table.js";
-import { FIGURE_WIDTH, FONT, GRID, INK } from "./theme.js";
+import { FIGURE_WIDTH, FONT, GRID, INK, LABEL_TICKS } from "./theme.js";
 
 /** Plotly's layout, of which the width and the height (CSS pixels) and the title are always there. */
 export interface FigureLayout {
@@ -48,6 +49,10 @@ export interface FigureFrame {
   readonly left: number;
   /** Room for what is written right of the plot area. */
   readonly right: number;
+  /** Room for tick labels and axis title under the plot area, where it is not the usual. */
+  readonly below?: number;
+  /** Text in the plot area, as plotly's annotations. */
+  readonly notes?: readonly Readonly<Record<string, unknown>>[];
   /** Axes, and what else is the figure's own. */
   readonly rest: Readonly<Record<string, unknown>>;
 }
@@ -69,10 +74,32 @@ export function cyclesAxis(title: string): Readonly<Record<string, unknown>> {
   return { title: { text: title, standoff: 8, font: FONT }, gridcolor: GRID, tickformat: "d" };
 }
 
+/** A horizontal logarithmic axis of footprints in KiB, from the least to the greatest. */
+export function footprintAxis(
+  title: string,
+  footprintsKib: readonly number[],
+): Readonly<Record<string, unknown>> {
+  // Every other power of 4, so that labels do not touch.
+  const tickvals = Array.from({ length: 6 }, (_, index) => 4 * 16 ** index);
+  const [low, high] = [Math.min(...footprintsKib), Math.max(...footprintsKib)].map(Math.log10);
+  // As much as half a label, which the other axis must not meet.
+  const margin = 0.06 * (high - low);
+  return {
+    title: { text: title, standoff: 8, font: FONT },
+    type: "log",
+    range: [low - margin, high + margin],
+    gridcolor: GRID,
+    tickvals,
+    ticktext: tickvals.map(footprint),
+    ...LABEL_TICKS,
+  };
+}
+
 /** The layout that all figures share: title on top, legend under it, provenance along the bottom. */
 export function figureLayout(frame: FigureFrame): FigureLayout {
   const lines = provenanceLines(frame.provenance, frame.machine);
-  const bottom = AXIS + SMALL_LINE * lines.length + EDGE;
+  const below = frame.below ?? AXIS;
+  const bottom = below + SMALL_LINE * lines.length + EDGE;
   const height = TOP + frame.plotHeight + bottom;
   return {
     width: FIGURE_WIDTH,
@@ -104,12 +131,16 @@ export function figureLayout(frame: FigureFrame): FigureLayout {
       itemsizing: "constant",
       font: { ...FONT, size: 11 },
     },
-    annotations: [provenanceNote(lines, frame.left)],
+    annotations: [provenanceNote(lines, frame.left, below), ...(frame.notes ?? [])],
     ...frame.rest,
   };
 }
 
-function provenanceNote(lines: readonly string[], left: number): Readonly<Record<string, unknown>> {
+function provenanceNote(
+  lines: readonly string[],
+  left: number,
+  below: number,
+): Readonly<Record<string, unknown>> {
   return {
     name: "provenance",
     text: lines.map(plotlyText).join("<br>"),
@@ -122,7 +153,7 @@ function provenanceNote(lines: readonly string[], left: number): Readonly<Record
     yref: "paper",
     y: 0,
     yanchor: "top",
-    yshift: -AXIS,
+    yshift: -below,
     font: { ...FONT, size: SMALL, color: INK },
   };
 }
@@ -130,8 +161,9 @@ function provenanceNote(lines: readonly string[], left: number): Readonly<Record
 /** What stands under every figure, wrapped for it. */
 export function provenanceLines(provenance: Provenance, machine: string): string[] {
   const { version, model, data, seed, calibration } = provenance;
+  const basis = calibration === undefined ? "nothing fitted" : `fitted to ${calibration}`;
   return wrapText(
-    `SIMULATED - exitlab ${version}, model ${model}, data ${data}, seed ${seed}, fitted to ${calibration}. Machine: ${machine}`,
+    `SIMULATED - exitlab ${version}, model ${model}, data ${data}, seed ${seed}, ${basis}. Machine: ${machine}`,
     SMALL_COLUMNS,
   ).split("\n");
 }

@@ -26,6 +26,18 @@ export function signed(text: string): string {
   return text.startsWith("-") ? text : `+${text}`;
 }
 
+/** KiB as "64K", "1.5M" or "4G" bytes. */
+export function footprint(kib: number): string {
+  const units = "KMG";
+  const unit = Math.min(Math.floor(Math.log2(kib) / 10), units.length - 1);
+  return `${kib / 1024 ** unit}${units[unit]}`;
+}
+
+/** An address, such as "0x7f0". */
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
 /** A fraction as a signed per cent, such as "+0.14%". */
 export function percent(fraction: number): string {
   return `${signed(((Math.round(fraction * 1e4) + 0) / 100).toFixed(2))}%`;

@@ -49,6 +49,31 @@ export const SERIES = {
   walk: { color: GREEN, symbol: "triangle-up-open" },
 } as const;
 
+/** Series of lines, in the order in which they are taken; the dashes differ too. */
+export const LINES: readonly (Series & { readonly dash: string })[] = [
+  { color: INK, symbol: "circle", dash: "solid" },
+  { color: VERMILLION, symbol: "diamond", dash: "solid" },
+  { color: ORANGE, symbol: "square-open", dash: "dash" },
+  { color: GREEN, symbol: "triangle-up-open", dash: "dot" },
+  { color: BLUE, symbol: "x", dash: "dashdot" },
+];
+
+/** The entries of a walk, the guest's darker than the EPT's. */
+export const ENTRY_FILLS = {
+  guest: { color: ORANGE, symbol: "circle" },
+  EPT: { color: "#d3ebf8", symbol: "square" },
+} as const;
+
+/** From few to many, light to dark; dark text stays readable on all of them. */
+export const SHADES: readonly (readonly [number, string])[] = [
+  [0, "#ffffff"],
+  [1, SKY],
+];
+
+/** What was measured, over what was simulated as a range. */
+export const MEASURED: Series = { color: INK, symbol: "circle" };
+export const SIMULATED_RANGE = { line: BLUE, fill: "rgba(86, 180, 233, 0.45)" } as const;
+
 /** DejaVu first: it is the widest of these, so what fits in it fits in the others. */
 export const FONT = { family: "DejaVu Sans, Verdana, Arial, sans-serif", size: 12, color: INK };
 

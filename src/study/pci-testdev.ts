@@ -13,7 +13,7 @@ import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import { EXIT_EVICTS, type ExitEvicts } from "../kvm/x86.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
-import { dataVersion, modelVersion, packageVersion } from "./provenance.js";
+import { provenanceOf } from "./provenance.js";
 import type {
   CalibratedRow,
   CostEstimate,
@@ -134,10 +134,7 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
   );
   return {
     provenance: {
-      version: packageVersion(),
-      model: modelVersion(),
-      data: dataVersion(),
-      seed,
+      ...provenanceOf(seed),
       calibration: measurement.source,
       machine: measurement.machine,
       shownAs: [`${loadCpu(cpu).model}, exits evict ${exitEvicts}`, ...rangeTexts(costs)].join(", "),

@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Provenance } from "./result.js";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const SOURCES = join(ROOT, "src");
@@ -48,6 +49,11 @@ export function dataVersion(): string {
 /** The package's version. */
 export function packageVersion(): string {
   return (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
+}
+
+/** Of a result that is made now, with this seed and without a fit. */
+export function provenanceOf(seed: number): Provenance {
+  return { version: packageVersion(), model: modelVersion(), data: dataVersion(), seed };
 }
 
 /** Says on stderr that the sources have changed since they were compiled; called when the built package is imported. */

@@ -25,7 +25,12 @@ export interface Provenance {
   /** Digest of the measurements, profiles and costs it rests on, 8 hex digits. */
   readonly data: string;
   readonly seed: number;
-  /** The measurement the costs were fitted to, with its source. */
+  /** The measurement the costs were fitted to, with its source; absent where nothing was fitted. */
+  readonly calibration?: string;
+}
+
+/** Where the figures of a study with fitted costs come from. */
+export interface FittedProvenance extends Provenance {
   readonly calibration: string;
   /** What is known of the measured machine. */
   readonly machine: string;
@@ -102,7 +107,7 @@ export interface OtherMachine {
 
 /** The headline study: six measured rows, the fit, and what was never published. */
 export interface PciTestdevStudy {
-  readonly provenance: Provenance;
+  readonly provenance: FittedProvenance;
   readonly rows: readonly CalibratedRow[];
   readonly costs: readonly CostEstimate[];
   /** How many independent sums of costs the rows fix. */

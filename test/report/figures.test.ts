@@ -3,12 +3,70 @@ import { CATEGORIES } from "../../src/cost/primitive-costs.js";
 import { plotBreakdown, tableBreakdown } from "../../src/report/breakdown.js";
 import { plotFastMmio, tableFastMmio } from "../../src/report/fast-mmio.js";
 import { type Figure, plainText, plotlyText } from "../../src/report/figure.js";
-import { CATEGORY_FILLS } from "../../src/report/theme.js";
+import { footprint } from "../../src/report/format.js";
+import {
+  plotLoadLatency,
+  tableLatencyResiduals,
+  tableLoadLatency,
+  tableTlbSteps,
+} from "../../src/report/load-latency.js";
+import { plotNestedWalks, tableNestedPmu, tableNestedWalks } from "../../src/report/nested-walks.js";
+import { tableProbes } from "../../src/report/probes.js";
+import { plotReferenceCounts, tableReferenceCounts } from "../../src/report/reference-counts.js";
+import { CATEGORY_FILLS, LINES } from "../../src/report/theme.js";
+import { plotWalk, tableWalk } from "../../src/report/walk.js";
 import { HOSTILE, hostileStudy, study } from "./fixture.js";
+import { coldWalk, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
 
+const FITTED = "fitted to kvm-unit-tests";
+const UNFITTED = "nothing fitted";
+
+/** Name; the figure; one of hostile text; titles of its axes of numbers; what its costs rest on. */
 const FIGURES = [
-  ["breakdown", plotBreakdown],
-  ["fast MMIO", plotFastMmio],
+  ["breakdown", () => plotBreakdown(study), plotBreakdown(hostileStudy), ["TSC cycles per access"], FITTED],
+  [
+    "fast MMIO",
+    () => plotFastMmio(study),
+    plotFastMmio(hostileStudy),
+    ["Difference and page walk<br>TSC cycles per access", "Port I/O and fast MMIO<br>TSC cycles per access"],
+    FITTED,
+  ],
+  ["walk", () => plotWalk(coldWalk), plotWalk({ ...coldWalk, machine: HOSTILE }), [], UNFITTED],
+  [
+    "reference counts",
+    () => plotReferenceCounts(referenceCounts),
+    plotReferenceCounts({ ...referenceCounts, machine: HOSTILE }),
+    ["EPT: levels, size of all its pages", "guest: paging mode, page size"],
+    UNFITTED,
+  ],
+  [
+    "load latency",
+    () => plotLoadLatency(loadLatency),
+    plotLoadLatency({
+      ...loadLatency,
+      machines: loadLatency.machines.map((machine) => ({ ...machine, cpu: HOSTILE, model: HOSTILE })),
+    }),
+    ["core cycles per load", "footprint, bytes", "footprint, bytes"],
+    UNFITTED,
+  ],
+  [
+    "nested walks",
+    () => plotNestedWalks(nestedWalks),
+    plotNestedWalks({
+      ...nestedWalks,
+      machine: HOSTILE,
+      points: nestedWalks.points.map((point) => ({ ...point, paging: `${HOSTILE}${point.paging}` })),
+    }),
+    [
+      "Core cycles per load, translation",
+      "Core cycles per load, with the datum",
+      "References per walk",
+      "footprint, bytes",
+      "footprint, bytes",
+      "footprint, bytes",
+    ],
+    UNFITTED,
+  ],
 ] as const;
 
 const trace = (figure: Figure, name: string) => {
@@ -17,28 +75,27 @@ const trace = (figure: Figure, name: string) => {
   return found as { x: number[]; y: unknown[]; error_x: { array: number[]; arrayminus: number[] } };
 };
 
-test.each(FIGURES)("%s: every axis of numbers has a title with its unit", (_name, plot) => {
-  const axes = Object.entries(plot(study).layout).filter(([key]) => key.startsWith("xaxis"));
-  expect(axes.length).toBeGreaterThan(0);
-  for (const [, axis] of axes) {
-    expect((axis as { title: { text: string } }).title.text).toMatch(/TSC cycles per access/);
-  }
-});
-
-test.each(FIGURES)("%s: says on its face that it is simulated, by what and fitted to what", (_name, plot) => {
-  const { title, annotations } = plot(study).layout;
-  expect(title.text).toMatch(/^SIMULATED/);
-  const [note] = annotations as { text: string }[];
-  expect(note.text).toMatch(
-    /^SIMULATED - exitlab 0\.1\.0, model 3f2a91c0, data b07c55d2, seed 1, fitted to kvm-unit-tests/,
-  );
+test.each(FIGURES)("%s: the axes have titles with their units", (_name, plot, _hostile, titles) => {
+  const axes = Object.entries(plot().layout).filter(([key]) => /^[xy]axis/.test(key));
+  const shown = axes.flatMap(([, axis]) => (axis as { title?: { text: string } }).title?.text || []);
+  expect(shown.sort()).toEqual(titles);
 });
 
 test.each(FIGURES)(
+  "%s: says on its face that it is simulated, by what and fitted to what",
+  (_name, plot, _hostile, _titles, basis) => {
+    const { layout } = plot();
+    expect(layout.title.text).toMatch(/^SIMULATED/);
+    const [note] = layout.annotations as { text: string }[];
+    expect(note.text).toContain(`SIMULATED - exitlab 0.1.0, model 3f2a91c0, data b07c55d2, seed 1, ${basis}`);
+  },
+);
+
+test.each(FIGURES)(
   "%s: is plain JSON, the same for the same study, without hostile markup",
-  (_name, plot) => {
-    expect(JSON.parse(JSON.stringify(plot(study)))).toEqual(plot(study));
-    const text = JSON.stringify(plot(hostileStudy));
+  (_name, plot, hostile) => {
+    expect(JSON.parse(JSON.stringify(plot()))).toEqual(plot());
+    const text = JSON.stringify(hostile);
     expect(text).toContain(JSON.stringify(plotlyText(HOSTILE)).slice(1, -1));
     expect(text).not.toMatch(/<\/?script|<b>&"/);
   },
@@ -111,4 +168,129 @@ test("the tables hold what the figures show", () => {
 
 test("text of a figure reads back as it was", () => {
   expect(plainText(`<b>${plotlyText(HOSTILE)}</b>`).trim()).toBe(HOSTILE);
+});
+
+test("the walk is numbered in its order, the guest's entries below those of the EPT", () => {
+  const figure = plotWalk(coldWalk);
+  const [ept, guest] = ["EPT", "guest"].map((name) => trace(figure, name)) as unknown as {
+    x: number[];
+    y: number[];
+    text: string[];
+  }[];
+  expect(guest.text).toEqual(["<b>5</b>", "<b>10</b>", "<b>15</b>", "<b>20</b>"]);
+  expect([guest.x, guest.y]).toEqual([
+    [0, 1, 2, 3],
+    [4, 4, 4, 4],
+  ]);
+  expect(ept.text).toHaveLength(20);
+  expect([ept.x[4], ept.y[4], ept.text[4]]).toEqual([1, 0, "<b>6</b>"]);
+  // Behind the provenance, an arrow to every entry but the first, and to the datum.
+  expect(figure.layout.annotations).toHaveLength(1 + 24);
+});
+
+test("the table of the walk names each entry and where it lies", () => {
+  const rows = tableWalk(coldWalk);
+  expect(rows).toHaveLength(24);
+  expect(rows[4]).toMatchObject({ step: 5, entry: "guest PML4E", findsOut: "PML4", guestPhysical: "0x7f0" });
+  expect(rows[5]).toMatchObject({ step: 6, entry: "EPT PML4E", findsOut: "PDPT" });
+});
+
+test("the reference counts are a table of guests by EPTs, and the figure shows its numbers", () => {
+  const rows = tableReferenceCounts(referenceCounts);
+  expect(rows).toHaveLength(11);
+  expect(rows[0]).toEqual({
+    guest: "4-level, 4K",
+    native: 4,
+    "EPT 4-level, 4K": 24,
+    "EPT 4-level, 2M": 19,
+    "EPT 4-level, 1G": 14,
+    "EPT 5-level, 4K": 29,
+    "EPT 5-level, 2M": 24,
+    "EPT 5-level, 1G": 19,
+  });
+  const [{ z }] = plotReferenceCounts(referenceCounts).data as unknown as { z: number[][] }[];
+  expect(z[0]).toEqual([4, 24, 19, 14, 29, 24, 19]);
+});
+
+test("the measured latency lies over both ends of the simulated range, a panel a loop", () => {
+  const { data } = plotLoadLatency(loadLatency);
+  const [{ curves }] = loadLatency.machines;
+  expect(data).toHaveLength(2 * 3);
+  const [low, high, measured] = data as unknown as { x: number[]; y: number[]; fill?: string }[];
+  const { points } = curves[0];
+  expect(measured.x).toEqual(points.map(({ footprintKib }) => footprintKib));
+  expect(measured.y).toEqual(points.map((point) => point.measured));
+  expect(low.y).toEqual(points.map(({ simulated }) => simulated.low));
+  expect(high.y).toEqual(points.map(({ simulated }) => simulated.high));
+  expect([low.fill, high.fill]).toEqual([undefined, "tonexty"]);
+});
+
+test("the tables of the load latency count every point once", () => {
+  const points = loadLatency.machines[0].curves.flatMap((curve) => curve.points);
+  expect(tableLoadLatency(loadLatency)).toHaveLength(points.length);
+  const residuals = tableLatencyResiduals(loadLatency);
+  expect(residuals).toHaveLength(2 * 4);
+  const sum = (column: string) => residuals.reduce((total, row) => total + Number(row[column]), 0);
+  expect(sum("points")).toBe(points.length);
+  expect(sum("within")).toBe(points.filter(({ residual }) => residual === 0).length);
+  expect(residuals.at(-1)).toMatchObject({ footprint: "beyond L3", points: 0, highestPercent: 0 });
+  expect(tableTlbSteps(loadLatency)[0]).toMatchObject({ tlb: "data TLB", fromKib: 256, toKib: 384 });
+});
+
+test("the lines of the nested walks differ without colour, and stop where nothing walks", () => {
+  const { data } = plotNestedWalks(nestedWalks);
+  const [first] = data as unknown as { x: number[]; y: number[] }[];
+  // 64K of the data TLB walk for nothing, 16M of 4K pages read a PTE.
+  expect([first.x, first.y]).toEqual([[16384], [1]]);
+  expect(new Set(LINES.map(({ symbol }) => symbol)).size).toBe(LINES.length);
+  const shown = data.filter(({ showlegend }) => showlegend).map(({ name }) => name);
+  expect(shown).toEqual([...new Set(nestedWalks.points.map(({ paging }) => paging))]);
+});
+
+test("the tables of the nested walks are per load and per walk, and in a PMU's names", () => {
+  const [small, large] = tableNestedWalks(nestedWalks);
+  expect(small).toMatchObject({ paging: "4K native", footprintKib: 64, walks: 0, guestReferences: 0 });
+  expect(large).toMatchObject({ guestReferences: 1, eptReferences: 0 });
+  const events = tableNestedPmu(nestedWalks, 16384);
+  const walks = events.find(({ event }) => event === "dtlb_load_misses.miss_causes_a_walk");
+  const point = nestedWalks.points.find(
+    ({ paging, footprintKib }) => paging === "4K native" && footprintKib > 64,
+  );
+  expect(walks?.["4K native"]).toBe(point?.walks);
+  expect(events.map(({ event }) => event)).toContain("page_walker_loads.ept_dtlb_memory");
+  expect(() => tableNestedPmu(nestedWalks, 128)).toThrow("footprint of 128 KiB");
+});
+
+test("a probe's table tells where it leads, or what stops it and why", () => {
+  const reason = { at: "EPT PTE", level: 1, bits: "1", why: "W = 0" };
+  const step = { guestPhysicalAddress: 0x5000, steps: [], hostPhysicalAddress: null } as const;
+  expect(
+    tableProbes({
+      read: { ...step, outcome: "translated", reason: null, hostPhysicalAddress: 0x9008 },
+      write: { ...step, outcome: "ept-violation", reason },
+    }),
+  ).toEqual([
+    {
+      access: "read",
+      outcome: "translated",
+      entriesRead: 0,
+      hostPhysical: "0x9008",
+      at: "",
+      bits: "",
+      why: "",
+    },
+    {
+      access: "write",
+      outcome: "ept-violation",
+      entriesRead: 0,
+      hostPhysical: "",
+      at: "EPT PTE",
+      bits: "1",
+      why: "W = 0",
+    },
+  ]);
+});
+
+test("footprints are written as kernels write them", () => {
+  expect([4, 64, 1536, 16384, 4194304].map(footprint)).toEqual(["4K", "64K", "1.5M", "16M", "4G"]);
 });

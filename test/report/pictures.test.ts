@@ -12,8 +12,14 @@ import { display, displayTable, displayText, figureBundle } from "../../src/repo
 import { exportStudy } from "../../src/report/export.js";
 import { plotFastMmio } from "../../src/report/fast-mmio.js";
 import { closeKeptRenderer } from "../../src/report/kept-renderer.js";
+import { plotLoadLatency } from "../../src/report/load-latency.js";
+import { plotNestedWalks } from "../../src/report/nested-walks.js";
+import { figurePage } from "../../src/report/page.js";
+import { plotReferenceCounts } from "../../src/report/reference-counts.js";
 import { withRenderer } from "../../src/report/render.js";
+import { plotWalk } from "../../src/report/walk.js";
 import { HOSTILE, hostileStudy, study } from "./fixture.js";
+import { coldWalk, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
 
 const browser = findChromium();
 const why = browser === null ? " (skipped: no Chromium found)" : "";
@@ -27,6 +33,37 @@ afterEach(async () => {
   await closeKeptRenderer();
   await rm(folder, { recursive: true });
 });
+
+interface Text {
+  readonly text: string;
+  readonly left: number;
+  readonly top: number;
+  readonly right: number;
+  readonly bottom: number;
+}
+
+/** Runs in the browser: where the texts of the figure are, in pixels from its corner. */
+const TEXTS = `(() => {
+  const corner = document.querySelector("#figure .main-svg").getBoundingClientRect();
+  return [...document.querySelectorAll("#figure .main-svg text")].flatMap((element) => {
+    const { left, top, right, bottom } = element.getBoundingClientRect();
+    if (right === left) return [];
+    const [x, y] = [corner.left, corner.top];
+    return { text: element.textContent, left: left - x, top: top - y, right: right - x, bottom: bottom - y };
+  });
+})()`;
+
+/** Boxes of text are a little larger than its ink. */
+const SLACK = 2;
+
+function overlap(one: Text, other: Text): boolean {
+  return (
+    one.left + SLACK < other.right &&
+    other.left + SLACK < one.right &&
+    one.top + SLACK < other.bottom &&
+    other.top + SLACK < one.bottom
+  );
+}
 
 const noChromium = () => vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
 
@@ -54,6 +91,45 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
       2 * figure.layout.width,
       2 * figure.layout.height,
     ]);
+  });
+
+  test("no text of a figure lies on another or beyond the figure's edge", async () => {
+    const plotly = await readFile(createRequire(import.meta.url).resolve("plotly.js-dist"), "utf8");
+    const viewer = await chromium.launch({
+      executablePath: browser ?? "",
+      args: ["--disable-gpu"],
+      chromiumSandbox: process.getuid?.() !== 0,
+    });
+    try {
+      const page = await viewer.newPage({ viewport: { width: 1200, height: 1200 } });
+      for (const figure of [
+        plotBreakdown(study),
+        plotFastMmio(study),
+        plotWalk(coldWalk),
+        plotReferenceCounts(referenceCounts),
+        plotLoadLatency(loadLatency),
+        plotNestedWalks(nestedWalks),
+      ]) {
+        const file = join(folder, "figure.html");
+        await writeFile(file, figurePage(figure, plotly, ""));
+        await page.goto(pathToFileURL(file).href);
+        await page.locator("#figure .main-svg").first().waitFor();
+        const texts = (await page.evaluate(TEXTS)) as Text[];
+        const { width, height, title } = figure.layout;
+        const outside = ({ left, top, right, bottom }: Text) =>
+          left < 0 || top < 0 || right > width || bottom > height;
+        const problems = texts.flatMap((one, index) => [
+          ...(outside(one) ? [`${one.text} beyond the edge`] : []),
+          ...texts
+            .slice(index + 1)
+            .flatMap((other) => (overlap(one, other) ? `${one.text} | ${other.text}` : [])),
+        ]);
+        expect(texts.map(({ text }) => text)).toContain(title.text);
+        expect([title.text, problems]).toEqual([title.text, []]);
+      }
+    } finally {
+      await viewer.close();
+    }
   });
 
   test("the browser is closed when drawing fails", async () => {

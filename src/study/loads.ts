@@ -1,0 +1,69 @@
+/**
+ * Loops of loads, each waiting for the one before: what they make a processor do, and what that costs.
+ *
+ * The cost of a load is the sum of its parts, so nothing overlaps: it is an upper bound. A reference costs the latency of the
+ * level that serves it. A load that misses the data TLB looks into the second-level TLB, and that costs what a hit there
+ * adds, whether it then hits or walks. Latencies are ranges, and so is the sum.
+ */
+import type { Bounds, Counts } from "../cost/calibration.js";
+import type { CpuProfile } from "../cost/cpu-profile.js";
+import { primitiveCosts } from "../cost/primitive-costs.js";
+import { READ } from "../x86/access.js";
+import { type Ledger, MEMORY_LEVELS } from "../x86/ledger.js";
+import { type Mmu, PAGE, TRANSLATED } from "../x86/mmu.js";
+
+export interface LoadLoop {
+  /** Places in the order in which they are loaded, from the first again after the last. */
+  readonly places: Uint32Array;
+  /** Bytes between neighbouring places; place p is at the linear address p * stride. */
+  readonly stride: number;
+  /** Loads before those that are counted. */
+  readonly warmUp: number;
+  readonly counted: number;
+}
+
+/** Runs the loop and returns what its counted loads did. @throws RangeError for a load that is not translated */
+export function countLoads(mmu: Mmu, ledger: Ledger, { places, stride, warmUp, counted }: LoadLoop): Counts {
+  const load = (index: number) => {
+    const address = places[index % places.length] * stride;
+    if (mmu.access(Math.floor(address / PAGE), address % PAGE, READ) !== TRANSLATED) {
+      throw new RangeError(`the load from ${address} is not translated`);
+    }
+  };
+  for (let index = 0; index < warmUp; index++) load(index);
+  ledger.reset();
+  for (let index = warmUp; index < warmUp + counted; index++) load(index);
+  return ledger.toRecord();
+}
+
+/** References to the paging structures of the guest, and to those of the EPT. */
+export function walkReferences(counts: Counts): { readonly guest: number; readonly ept: number } {
+  const sum = (side: string) =>
+    MEMORY_LEVELS.reduce((total, level) => total + counts[`${side}WalkRef${level}`], 0);
+  return { guest: sum("guest"), ept: sum("ept") };
+}
+
+/** Core cycles of loads: of all, and of all but the references to data. */
+export interface LoadCycles {
+  readonly total: Bounds;
+  readonly translation: Bounds;
+}
+
+/** What so many loads with these counts cost, each. */
+export function cyclesPerLoad(counts: Counts, loads: number, cpu: CpuProfile): LoadCycles {
+  const lookups: Counts = { ...counts, stlbHitLoad: counts.stlbHitLoad + counts.walkLoad };
+  const costs = primitiveCosts(cpu);
+  const price = (isPriced: (name: string) => boolean, end: keyof Bounds) =>
+    costs.reduce((sum, { name, primitives, ...cost }) => {
+      if (!isPriced(name)) return sum;
+      return sum + cost[end] * primitives.reduce((count, primitive) => count + (lookups[primitive] ?? 0), 0);
+    }, 0) / loads;
+  const bounds = (isPriced: (name: string) => boolean) => ({
+    low: price(isPriced, "low"),
+    high: price(isPriced, "high"),
+  });
+  return {
+    total: bounds(() => true),
+    translation: bounds((name) => !name.startsWith("dataReference")),
+  };
+}

@@ -1,0 +1,16 @@
+/** Small runs of the studies of walks, with the provenance of the made-up study: what the figures show does not change with the code. */
+import { studyLoadLatency } from "../../src/study/load-latency.js";
+import { studyNestedWalks } from "../../src/study/nested-walks.js";
+import { studyColdWalk, studyReferenceCounts } from "../../src/study/two-dimensional-walk.js";
+import { study } from "./fixture.js";
+
+const { version, model, data, seed } = study.provenance;
+const provenance = { version, model, data, seed };
+
+export const coldWalk = { ...studyColdWalk(), provenance };
+export const referenceCounts = { ...studyReferenceCounts(), provenance };
+export const loadLatency = {
+  ...studyLoadLatency({ cpus: ["lynnfield-i7-860"], maxFootprintKib: 4096 }),
+  provenance,
+};
+export const nestedWalks = { ...studyNestedWalks({ footprintsKib: [64, 16384] }), provenance };
