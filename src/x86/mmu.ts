@@ -4,8 +4,9 @@
  * Specified in the Intel SDM, volume 3A "Paging" and volume 3C "The extended page table mechanism (EPT)", "EPT violations"
  * and "Caching translation information".
  *
- * The order of checks is that of the manual where it gives one. An accessed flag is set once the walk has found all of
- * the guest's entries and they allow the access; an entry whose accessed flag is clear leads to nothing that is cached.
+ * The order of checks is that of the manual where it gives one. The guest's accessed flags are set once the walk has found
+ * all of its entries and they allow the access; until then an entry leads to nothing that is cached. The EPT's are set in
+ * an entry that references a table when it is used, and with the dirty flag in a leaf once it allows the access.
  *
  * `translate()` leaves its result in fields: an access allocates nothing.
  */
@@ -156,9 +157,8 @@ export class Mmu {
   private readonly nestedTlbHoldsData: boolean;
   private readonly setsFlagsFirst: boolean;
 
-  /** By kind of access, what a TLB entry must have in `hitMask`. */
-  private readonly hitMask: Int32Array = new Int32Array(ACCESS_KINDS);
-  private readonly hitValue: Int32Array = new Int32Array(ACCESS_KINDS);
+  /** By kind of access, two integers: attributes of a TLB entry that decide, and what they must be. */
+  private readonly hits: Int32Array = new Int32Array(2 * ACCESS_KINDS);
 
   // The access under way: the linear page, the offset in it, and what is done.
   private pageLow = 0;
@@ -170,10 +170,11 @@ export class Mmu {
   /** The TLB has an entry for the page, which a new one must replace. */
   private replaces = false;
 
-  // Of its guest walk, by level of the table: guest and host page, what led to it, what the EPT allows, and of its entry the
-  // offset and the index of the lower word.
+  // Of its guest walk, by level of the table: guest and host page, its first word in memory, what led to it, what the EPT
+  // allows, and of its entry the offset and the lower word.
   private readonly tableGfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
   private readonly tablePfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
+  private readonly tableFrames: Int32Array = new Int32Array(MAX_LEVELS + 1);
   private readonly tableRights: Int32Array = new Int32Array(MAX_LEVELS + 1);
   private readonly tablePermissions: Int32Array = new Int32Array(MAX_LEVELS + 1);
   private readonly entryOffsets: Int32Array = new Int32Array(MAX_LEVELS + 1);
@@ -181,10 +182,6 @@ export class Mmu {
   /** The rights that the guest gives to the page, for the exit qualification. */
   private rights = 0;
 
-  // Of the EPT walk under way, likewise.
-  private readonly eptTablePfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
-  private readonly eptTablePermissions: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  private readonly eptEntryWords: Int32Array = new Int32Array(MAX_LEVELS + 1);
   /** The result of the EPT's translation. */
   private hostLow = 0;
   private hostHigh = 0;
@@ -204,7 +201,7 @@ export class Mmu {
     this.nestedTlbHoldsData = geometry.switches.nestedTlbHolds === "all";
     this.setsFlagsFirst = geometry.switches.guestFlags === "before-final-translation";
     this.guest = new GuestPaging(this.registers, geometry);
-    this.compileHits();
+    this.enterAddressSpace();
   }
 
   /** Host page frame number, after TRANSLATED. */
@@ -231,13 +228,13 @@ export class Mmu {
    * others. `offset` (bytes) only completes the reported address.
    */
   translate(page: number, offset: number, kind: AccessKind): Outcome {
-    const { tlb, caches } = this;
+    const { tlb } = this;
     const low = lowOf(page);
     const high = low === page ? 0 : highOf(page);
     let slot = ABSENT;
     if (accessOf(kind) !== FETCH) {
       const { data4K } = tlb;
-      slot = data4K.lookup(low, caches.tag | high, caches.globalTag | high);
+      slot = data4K.lookup(low, tlb.tag | high, tlb.globalTag | high);
       if (slot !== ABSENT) {
         const { cells } = data4K;
         const at = data4K.at(slot);
@@ -292,11 +289,11 @@ export class Mmu {
       this.hostDirty = true;
       return TRANSLATED;
     }
-    const { nestedTlb, eptStructures, guestPhysicalTag } = caches;
+    const { nestedTlb, eptStructures } = caches;
     const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && ept.shadowStack;
     const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
     const nested = !shadowStack && (!isFinal || this.nestedTlbHoldsData);
-    if (nested && nestedTlb.lookup(gfnLow, gfnHigh, guestPhysicalTag)) {
+    if (nested && nestedTlb.lookup(gfnLow, gfnHigh)) {
       const { value } = nestedTlb;
       const dirty = (value & NESTED_DIRTY) !== 0;
       if ((value & requested) !== requested) {
@@ -310,7 +307,7 @@ export class Mmu {
         this.hostDirty = dirty;
         return TRANSLATED;
       }
-      nestedTlb.invalidate(gfnLow, gfnHigh, guestPhysicalTag);
+      nestedTlb.invalidate(gfnLow, gfnHigh);
     }
 
     if (gfnHigh >>> ept.gfnHighBits !== 0)
@@ -320,46 +317,44 @@ export class Mmu {
     let permissions = ept.present;
     let tableLow = ept.rootLow;
     let tableHigh = ept.rootHigh;
-    let level = eptStructures.lookup(gfnLow, gfnHigh, shifts, ept.levels, guestPhysicalTag);
+    let frame = 0;
+    let level = eptStructures.lookup(gfnLow, gfnHigh);
     if (level === 0) {
       level = ept.levels;
     } else {
       tableLow = eptStructures.pfnLow;
       tableHigh = eptStructures.pfnHigh;
       permissions = eptStructures.value;
+      frame = eptStructures.frame;
     }
-    const first = level;
     const { words } = memory;
-    let flags = EPT_ACCESSED;
     let above = permissions;
+    let word: number;
     let low: number;
     let high: number;
     for (;;) {
       const index = shiftedLow(gfnLow, gfnHigh, shifts[level]) & 511;
       counts[EPT_WALK_REF + hierarchy.reference(tableLow, tableHigh, index >> 3)]++;
-      const word = memory.frame(tableLow, tableHigh) + 2 * index;
+      if (frame === 0) frame = memory.frame(tableLow, tableHigh);
+      word = frame + 2 * index;
       low = words[word] | 0;
       high = words[word + 1] | 0;
       if ((low & ept.present) === 0) {
-        this.rememberEptTables(gfnLow, gfnHigh, first, level);
         const seen = shadowStack ? purpose | shadowStackPage(high) : purpose;
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, seen, 0);
       }
       if (ept.isMisconfigured(level, low, high)) {
-        this.rememberEptTables(gfnLow, gfnHigh, first, level);
         return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
       }
-      this.eptEntryWords[level] = word;
       above = permissions;
       permissions &= low;
-      flags &= low;
       if (ept.isLeaf(level, low)) break;
+      if (ept.accessedDirty) words[word] |= EPT_ACCESSED;
       level--;
       tableLow = entryPfnLow(low, high);
       tableHigh = entryPfnHigh(high);
-      this.eptTablePfns[2 * level] = tableLow;
-      this.eptTablePfns[2 * level + 1] = tableHigh;
-      this.eptTablePermissions[level] = permissions;
+      frame = memory.frame(tableLow, tableHigh);
+      eptStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
     }
 
     const granted = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
@@ -367,11 +362,9 @@ export class Mmu {
       const marked = shadowStackPage(high);
       const tables = EPT_READ | EPT_WRITE;
       if ((above & tables) !== tables || (low & EPT_READ) === 0 || marked === 0) {
-        this.rememberEptTables(gfnLow, gfnHigh, first, level);
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose | marked, granted);
       }
     } else if ((granted & requested) !== requested) {
-      this.rememberEptTables(gfnLow, gfnHigh, first, level);
       return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, granted);
     }
 
@@ -379,16 +372,15 @@ export class Mmu {
     this.hostDirty = true;
     if (ept.accessedDirty) {
       this.hostDirty = write || (low & EPT_DIRTY) !== 0;
-      if (flags === 0 || (write && (low & EPT_DIRTY) === 0)) this.setEptFlags(first, level, write);
+      words[word] |= write ? EPT_ACCESSED | EPT_DIRTY : EPT_ACCESSED;
     }
-    if (first > level) this.rememberEptTables(gfnLow, gfnHigh, first, level);
     this.hostLow = entryPfnLow(low, high) | (gfnLow & ((1 << shifts[level]) - 1));
     this.hostHigh = entryPfnHigh(high);
     this.hostPermissions = granted;
     this.hostSize = level - 1;
     if (nested) {
       const value = granted | (this.hostSize << NESTED_SIZE_SHIFT) | (this.hostDirty ? NESTED_DIRTY : 0);
-      nestedTlb.insert(gfnLow, gfnHigh, guestPhysicalTag, this.hostLow, this.hostHigh, value);
+      nestedTlb.insert(gfnLow, gfnHigh, this.hostLow, this.hostHigh, value);
     }
     return TRANSLATED;
   }
@@ -510,7 +502,10 @@ export class Mmu {
   }
 
   private enterAddressSpace(): void {
-    this.caches.enter(this.vpid, this.pcid, this.ept?.root ?? NO_EPT);
+    const { caches, guest, ept } = this;
+    caches.enter(this.vpid, this.pcid, ept?.root ?? NO_EPT);
+    caches.pagingStructures.describe(guest.shifts, guest.levels);
+    if (ept !== null) caches.eptStructures.describe(ept.shifts, ept.levels);
     this.compileHits();
   }
 
@@ -518,8 +513,8 @@ export class Mmu {
     const needed = [ATTRIBUTE_EPT_READ, ATTRIBUTE_EPT_WRITE | ATTRIBUTE_DIRTY, ATTRIBUTE_EPT_FETCH];
     for (let kind = 0; kind < ACCESS_KINDS; kind++) {
       const own = needed[accessOf(kind)];
-      this.hitMask[kind] = this.guest.rightsMask[kind] | own;
-      this.hitValue[kind] = this.guest.rightsValue[kind] | own;
+      this.hits[2 * kind] = this.guest.rightsMask[kind] | own;
+      this.hits[2 * kind + 1] = this.guest.rightsValue[kind] | own;
     }
   }
 
@@ -546,14 +541,14 @@ export class Mmu {
 
   /** Goes on where the first level's 4-Kbyte pages of data have no translation that will do: `slot`, if it is there. */
   private translateBehind(slot: number): Outcome {
-    const { tlb, caches, kind } = this;
+    const { tlb, kind } = this;
     const access = accessOf(kind);
     if (slot !== ABSENT) {
       tlb.readData4K(slot);
       return this.translateDenied();
     }
     const { pageLow, pageHigh } = this;
-    if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH, caches.tag, caches.globalTag)) {
+    if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH)) {
       this.replaces = false;
       return this.walk(false);
     }
@@ -569,9 +564,7 @@ export class Mmu {
     const { kind } = this;
     const { permissionFaultWalks, faultWalkStart } = this.geometry.switches;
     const { attributes } = this.caches.tlb;
-    const denied =
-      (attributes & this.hitMask[kind] & ~ATTRIBUTE_DIRTY) !== (this.hitValue[kind] & ~ATTRIBUTE_DIRTY) ||
-      this.isKeyDenied(attributes, kind);
+    const denied = !this.allows(attributes | ATTRIBUTE_DIRTY, kind);
     this.replaces = true;
     if (!denied) return this.walk(false);
     if (permissionFaultWalks === 0) return this.faultFromEntry();
@@ -600,7 +593,8 @@ export class Mmu {
 
   /** Whether a TLB entry with these attributes serves an access. */
   private allows(attributes: number, kind: AccessKind): boolean {
-    if ((attributes & this.hitMask[kind]) !== this.hitValue[kind]) return false;
+    const { hits } = this;
+    if ((attributes & hits[2 * kind]) !== hits[2 * kind + 1]) return false;
     return !this.guest.deniesKeys || !this.isKeyDenied(attributes, kind);
   }
 
@@ -619,7 +613,7 @@ export class Mmu {
 
   private walk(fromRoot: boolean): Outcome {
     const { guest, caches, counts, memory, hierarchy, pageLow, pageHigh, kind } = this;
-    const { pagingStructures, tag } = caches;
+    const { pagingStructures } = caches;
     const { shifts } = guest;
     const access = accessOf(kind);
     counts[WALK + access]++;
@@ -629,14 +623,15 @@ export class Mmu {
     }
 
     // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
-    if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh, shifts, guest.levels, tag);
-    let level = pagingStructures.lookup(pageLow, pageHigh, shifts, guest.levels, tag);
+    if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh);
+    let level = pagingStructures.lookup(pageLow, pageHigh);
     /** Whether the guest page frame number of the table is known: a cache holds the host's only. */
     let isKnown = false;
     let gfnLow = 0;
     let gfnHigh = 0;
     let pfnLow = 0;
     let pfnHigh = 0;
+    let frame = 0;
     let rights = ALL_RIGHTS | TABLE_WRITABLE;
     if (level === 0) {
       level = guest.levels;
@@ -648,6 +643,7 @@ export class Mmu {
     } else {
       pfnLow = pagingStructures.pfnLow;
       pfnHigh = pagingStructures.pfnHigh;
+      frame = pagingStructures.frame;
       rights = pagingStructures.value;
       this.tableGfns[2 * level + 1] = UNKNOWN;
     }
@@ -673,12 +669,15 @@ export class Mmu {
         this.tablePfns[2 * level] = pfnLow;
         this.tablePfns[2 * level + 1] = pfnHigh;
         this.tablePermissions[level] = this.hostPermissions;
+        frame = 0;
       }
+      if (frame === 0) frame = memory.frame(pfnLow, pfnHigh);
+      this.tableFrames[level] = frame;
       this.tableRights[level] = rights;
       this.entryOffsets[level] = at;
 
       counts[GUEST_WALK_REF + hierarchy.reference(pfnLow, pfnHigh, at >> 6)]++;
-      const word = memory.frame(pfnLow, pfnHigh) + (at >> 2);
+      const word = frame + (at >> 2);
       this.entryWords[level] = word;
       low = memory.words[word] | 0;
       high = guest.entryBytes === 8 ? memory.words[word + 1] | 0 : 0;
@@ -719,7 +718,7 @@ export class Mmu {
       const flagOutcome = this.setFlags(first, level);
       if (flagOutcome !== TRANSLATED) {
         // What the translation left in the TLB came from an entry that is not marked as used.
-        caches.tlb.invalidate(pageLow, pageHigh, tag, caches.globalTag);
+        this.tlb.invalidate(pageLow, pageHigh);
         return flagOutcome === RESTART ? this.walk(true) : flagOutcome;
       }
       this.rememberTables(first, level);
@@ -730,12 +729,12 @@ export class Mmu {
   /** The end of a walk: translates the guest page and puts the whole into the TLB. `guestSize` is the guest page's. */
   private translateFinal(gfnLow: number, gfnHigh: number, attributes: number, guestSize: number): Outcome {
     const { pageLow, pageHigh } = this;
-    const { tlb, tag, globalTag } = this.caches;
+    const { tlb } = this;
     const access = accessOf(this.kind);
     this.rights = attributes;
     const outcome = this.walkEpt(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
     if (outcome !== TRANSLATED) return outcome;
-    if (this.replaces) tlb.invalidate(pageLow, pageHigh, tag, globalTag);
+    if (this.replaces) tlb.invalidate(pageLow, pageHigh);
     const fetches = this.modeBasedExecute && (attributes & RIGHT_USER) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
     const all =
       (this.hostDirty ? attributes : attributes & ~ATTRIBUTE_DIRTY) |
@@ -745,9 +744,8 @@ export class Mmu {
     this.counts[WALK_COMPLETED + 3 * access + size]++;
     this.pfnLow = this.hostLow;
     this.pfnHigh = this.hostHigh;
-    const entryTag = (attributes & ATTRIBUTE_GLOBAL) !== 0 ? globalTag : tag;
     const fetch = access === FETCH;
-    tlb.insert(pageLow, pageHigh, size, fetch, entryTag, this.hostLow, this.hostHigh, gfnLow, gfnHigh, all);
+    tlb.insert(pageLow, pageHigh, size, fetch, this.hostLow, this.hostHigh, gfnLow, gfnHigh, all);
     return TRANSLATED;
   }
 
@@ -761,37 +759,14 @@ export class Mmu {
   /** Caches what leads to the tables below level `first` down to `last`, as far as the entries are marked as used. */
   private rememberTables(first: number, last: number): void {
     const { pageLow, pageHigh, tablePfns } = this;
-    const { shifts } = this.guest;
-    const { pagingStructures, tag } = this.caches;
+    const { pagingStructures } = this.caches;
     for (let level = first - 1; level >= last; level--) {
       if ((this.memory.words[this.entryWords[level + 1]] & PTE_ACCESSED) === 0) return;
       const pfnLow = tablePfns[2 * level];
       const pfnHigh = tablePfns[2 * level + 1];
       const rights = this.tableRights[level];
-      pagingStructures.insert(level, pageLow, pageHigh, shifts, tag, pfnLow, pfnHigh, rights);
-    }
-  }
-
-  private rememberEptTables(gfnLow: number, gfnHigh: number, first: number, last: number): void {
-    const { ept, eptTablePfns } = this;
-    if (ept === null) return;
-    const { eptStructures, guestPhysicalTag } = this.caches;
-    for (let level = first - 1; level >= last; level--) {
-      const above = this.memory.words[this.eptEntryWords[level + 1]];
-      if (ept.accessedDirty && (above & EPT_ACCESSED) === 0) return;
-      const pfnLow = eptTablePfns[2 * level];
-      const pfnHigh = eptTablePfns[2 * level + 1];
-      const permissions = this.eptTablePermissions[level];
-      eptStructures.insert(
-        level,
-        gfnLow,
-        gfnHigh,
-        ept.shifts,
-        guestPhysicalTag,
-        pfnLow,
-        pfnHigh,
-        permissions,
-      );
+      const frame = this.tableFrames[level];
+      pagingStructures.insert(level, pageLow, pageHigh, pfnLow, pfnHigh, rights, frame);
     }
   }
 
@@ -819,12 +794,6 @@ export class Mmu {
       words[word] |= flags;
     }
     return TRANSLATED;
-  }
-
-  private setEptFlags(first: number, last: number, write: boolean): void {
-    const { words } = this.memory;
-    for (let level = first; level >= last; level--) words[this.eptEntryWords[level]] |= EPT_ACCESSED;
-    if (write) words[this.eptEntryWords[last]] |= EPT_DIRTY;
   }
 
   private eptViolation(
@@ -870,26 +839,25 @@ export class Mmu {
    * "Operations that invalidate cached mappings".
    */
   private drop(drops: Drops, gfnLow: number, gfnHigh: number, isFinal: boolean): void {
-    const { caches, guest, ept, pageLow, pageHigh } = this;
+    const { caches, ept, pageLow, pageHigh } = this;
     if (drops === "nothing" || ept === null || this.provisional) return;
-    const { tag, globalTag, guestPhysicalTag } = caches;
     if (drops === "everything") {
       caches.inveptSingle(ept.root);
       return;
     }
-    caches.nestedTlb.invalidate(gfnLow, gfnHigh, guestPhysicalTag);
-    if (isFinal) caches.tlb.invalidate(pageLow, pageHigh, tag, globalTag);
+    caches.nestedTlb.invalidate(gfnLow, gfnHigh);
+    if (isFinal) this.tlb.invalidate(pageLow, pageHigh);
     if (drops === "translations") return;
-    caches.eptStructures.invalidate(gfnLow, gfnHigh, ept.shifts, ept.levels, guestPhysicalTag);
-    if (isFinal) caches.pagingStructures.invalidate(pageLow, pageHigh, guest.shifts, guest.levels, tag);
+    caches.eptStructures.invalidate(gfnLow, gfnHigh);
+    if (isFinal) caches.pagingStructures.invalidate(pageLow, pageHigh);
   }
 
   /** A page fault drops the mappings of the linear address, so that a corrected entry is seen. */
   private pageFault(code: number): Outcome {
     const { caches, guest, pageLow, pageHigh } = this;
     if (!this.provisional) {
-      caches.tlb.invalidate(pageLow, pageHigh, caches.tag, caches.globalTag);
-      caches.pagingStructures.invalidate(pageLow, pageHigh, guest.shifts, guest.levels, caches.tag);
+      this.tlb.invalidate(pageLow, pageHigh);
+      caches.pagingStructures.invalidate(pageLow, pageHigh);
     }
     this.errorCode = code | guest.errorCode[this.kind];
     return PAGE_FAULT;

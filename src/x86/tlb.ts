@@ -63,6 +63,10 @@ export class Tlb {
   attributes = 0;
   level = 0;
 
+  /** Tags of the current address space, and of its global pages. */
+  tag = 0;
+  globalTag = 0;
+
   private readonly data: Level;
   private readonly instruction: Level;
   private readonly second: Level;
@@ -89,21 +93,23 @@ export class Tlb {
     this.stores = [...new Set(all.flatMap((one) => one ?? []))];
   }
 
+  /** Makes the entries of an address space, and its global ones, the current ones. */
+  enter(tag: number, globalTag: number): void {
+    this.tag = tag;
+    this.globalTag = globalTag;
+  }
+
   /**
    * Finds the translation of a 4-Kbyte linear page for data or instructions, but not in `data4K`. A hit in the second level
-   * fills the first.
-   *
-   * @param low, high the page number, as in page-number.ts
-   * @param tag, globalTag of the current address space
+   * fills the first. The page number is given as in page-number.ts.
    */
-  lookupBehind(low: number, high: number, fetch: boolean, tag: number, globalTag: number): boolean {
-    if (fetch || this.holds2M || this.holds1G) return this.lookupEverywhere(low, high, fetch, tag, globalTag);
-    const second = this.second4K.lookup(low, tag | high, globalTag | high);
-    if (second === ABSENT) return false;
+  lookupBehind(low: number, high: number, fetch: boolean): boolean {
+    if (fetch || this.holds2M || this.holds1G) return this.lookupEverywhere(low, high, fetch);
+    const slot = this.second4K.lookup(low, this.tag | high, this.globalTag | high);
+    if (slot === ABSENT) return false;
     this.level = 2;
-    this.read(this.second4K, second, 0);
-    const entryTag = (this.attributes & ATTRIBUTE_GLOBAL) !== 0 ? globalTag : tag;
-    this.fill(this.data4K, low, entryTag | high, -1);
+    this.read(this.second4K, slot, 0);
+    this.fill(this.data4K, low, this.tagOf(this.attributes) | high, -1);
     return true;
   }
 
@@ -119,38 +125,38 @@ export class Tlb {
     high: number,
     size: number,
     fetch: boolean,
-    tag: number,
     pfnLow: number,
     pfnHigh: number,
     gfnLow: number,
     gfnHigh: number,
     attributes: number,
   ): void {
+    const tag = this.tagOf(attributes);
+    if (size === SIZE_4K && !fetch) {
+      put(this.data4K, low, tag | high, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
+      put(this.second4K, low, tag | high, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
+      return;
+    }
     this.pfnLow = pfnLow;
     this.pfnHigh = pfnHigh;
     this.gfnLow = gfnLow;
     this.gfnHigh = gfnHigh;
     this.attributes = attributes;
-    if (size === SIZE_4K && !fetch) {
-      this.fill(this.data4K, low, tag | high, -1);
-      this.fill(this.second4K, low, tag | high, -1);
-      return;
-    }
     if (size === SIZE_2M) this.holds2M = true;
     else if (size === SIZE_1G) this.holds1G = true;
-    this.fillLevel(fetch ? this.instruction : this.data, size, low, high, tag);
-    this.fillLevel(this.second, size, low, high, tag);
+    this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
+    this.fillLevel(this.second, size, low, high);
   }
 
-  /** Drops what translates this page for these tags: one of a PCID, and the global one. */
-  invalidate(low: number, high: number, tag: number, globalTag: number): void {
+  /** Drops what translates this page in the current address space, global or not. */
+  invalidate(low: number, high: number): void {
     for (let size = SIZE_4K; size <= SIZE_1G; size++) {
       if (!this.mayHold(size)) continue;
       const keyLow = shiftedLow(low, high, SHIFTS[size]);
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
       for (const level of [this.data, this.instruction, this.second]) {
-        level[size]?.remove(keyLow, tag | keyHigh);
-        level[size]?.remove(keyLow, globalTag | keyHigh);
+        level[size]?.remove(keyLow, this.tag | keyHigh);
+        level[size]?.remove(keyLow, this.globalTag | keyHigh);
       }
     }
   }
@@ -182,21 +188,18 @@ export class Tlb {
     this.holds1G = false;
   }
 
-  private lookupEverywhere(
-    low: number,
-    high: number,
-    fetch: boolean,
-    tag: number,
-    globalTag: number,
-  ): boolean {
+  private tagOf(attributes: number): number {
+    return (attributes & ATTRIBUTE_GLOBAL) !== 0 ? this.globalTag : this.tag;
+  }
+
+  private lookupEverywhere(low: number, high: number, fetch: boolean): boolean {
     const first = fetch ? this.instruction : this.data;
     this.level = 1;
-    if (this.lookupIn(first, low, high, tag, globalTag) !== ABSENT) return true;
+    if (this.lookupIn(first, low, high) !== ABSENT) return true;
     this.level = 2;
-    const size = this.lookupIn(this.second, low, high, tag, globalTag);
+    const size = this.lookupIn(this.second, low, high);
     if (size === ABSENT) return false;
-    const entryTag = (this.attributes & ATTRIBUTE_GLOBAL) !== 0 ? globalTag : tag;
-    this.fillLevel(first, size, low, high, entryTag);
+    this.fillLevel(first, size, low, high);
     return true;
   }
 
@@ -205,12 +208,13 @@ export class Tlb {
   }
 
   /** The size of the page under which a level has a translation, or ABSENT. */
-  private lookupIn(level: Level, low: number, high: number, tag: number, globalTag: number): number {
+  private lookupIn(level: Level, low: number, high: number): number {
     for (let size = SIZE_4K; size <= SIZE_1G; size++) {
       const store = level[size];
       if (store === null || !this.mayHold(size)) continue;
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
-      const slot = store.lookup(shiftedLow(low, high, SHIFTS[size]), tag | keyHigh, globalTag | keyHigh);
+      const keyLow = shiftedLow(low, high, SHIFTS[size]);
+      const slot = store.lookup(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
       if (slot === ABSENT) continue;
       this.read(store, slot, low & ((1 << SHIFTS[size]) - 1));
       return size;
@@ -230,26 +234,40 @@ export class Tlb {
   }
 
   /** Puts what the fields say of a page into a level: where it has no entries of this size, into the next smaller. */
-  private fillLevel(level: Level, size: number, low: number, high: number, tag: number): void {
+  private fillLevel(level: Level, size: number, low: number, high: number): void {
     const store = level[size];
     if (store !== null) {
       const shift = SHIFTS[size];
-      const keyHigh = tag | (size * SIZE_UNIT) | shiftedHigh(high, shift);
+      const keyHigh = this.tagOf(this.attributes) | (size * SIZE_UNIT) | shiftedHigh(high, shift);
       this.fill(store, shiftedLow(low, high, shift), keyHigh, -(1 << shift));
     } else if (size === SIZE_1G && level !== this.second) {
       this.holds2M = true;
-      this.fillLevel(level, SIZE_2M, low, high, tag);
+      this.fillLevel(level, SIZE_2M, low, high);
     }
   }
 
   /** Puts what the fields say into an entry. `mask` takes a page number to the first of the entry's page. */
   private fill(store: SetAssociative, keyLow: number, keyHigh: number, mask: number): void {
-    const at = store.at(store.insert(keyLow, keyHigh));
-    const { cells } = store;
-    cells[at + PFN_LOW] = this.pfnLow & mask;
-    cells[at + PFN_HIGH] = this.pfnHigh;
-    cells[at + GFN_LOW] = this.gfnLow & mask;
-    cells[at + GFN_HIGH] = this.gfnHigh;
-    cells[at + ATTRIBUTES] = this.attributes;
+    const { pfnLow, pfnHigh, gfnLow, gfnHigh, attributes } = this;
+    put(store, keyLow, keyHigh, pfnLow & mask, pfnHigh, gfnLow & mask, gfnHigh, attributes);
   }
+}
+
+function put(
+  store: SetAssociative,
+  keyLow: number,
+  keyHigh: number,
+  pfnLow: number,
+  pfnHigh: number,
+  gfnLow: number,
+  gfnHigh: number,
+  attributes: number,
+): void {
+  const at = store.at(store.insert(keyLow, keyHigh));
+  const { cells } = store;
+  cells[at + PFN_LOW] = pfnLow;
+  cells[at + PFN_HIGH] = pfnHigh;
+  cells[at + GFN_LOW] = gfnLow;
+  cells[at + GFN_HIGH] = gfnHigh;
+  cells[at + ATTRIBUTES] = attributes;
 }

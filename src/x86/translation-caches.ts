@@ -12,11 +12,12 @@ import { shiftedHigh, shiftedLow } from "./page-number.js";
 import { ABSENT, SetAssociative } from "./set-associative.js";
 import { Tlb } from "./tlb.js";
 
-/** What is stored with an entry: page frame number (two), and what its owner says with it. */
+/** What is stored with an entry: page frame number (two), what its owner says with it, and where the frame's words are. */
 const PFN_LOW = 0;
 const PFN_HIGH = 1;
 const VALUE = 2;
-const STORED = 3;
+const FRAME = 3;
+const STORED = 4;
 
 /** Stores under a key that is absent. */
 function insert(
@@ -26,12 +27,14 @@ function insert(
   pfnLow: number,
   pfnHigh: number,
   value: number,
+  frame: number,
 ): void {
   const at = store.at(store.insert(low, high));
   const { cells } = store;
   cells[at + PFN_LOW] = pfnLow;
   cells[at + PFN_HIGH] = pfnHigh;
   cells[at + VALUE] = value;
+  cells[at + FRAME] = frame;
 }
 
 /** Drops the entries of the selected address spaces. */
@@ -41,15 +44,15 @@ function dropSpaces(store: SetAssociative | null, selected: Uint8Array): void {
 
 /**
  * The paging-structure caches of the guest's structures or of the EPT's: what leads to the table at a level, so that a walk
- * can start there. Indexed by that level: 1 = cached PDEs, 2 = PDPTEs, 3 = PML4Es, 4 = PML5Es.
- *
- * Page numbers are two integers, as in page-number.ts; `shifts` are those of the structures, by level.
+ * can start there. Indexed by that level: 1 = cached PDEs, 2 = PDPTEs, 3 = PML4Es, 4 = PML5Es. Page numbers are two
+ * integers, as in page-number.ts.
  */
 export class PagingStructureCaches {
-  /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
-  pfnLow = 0;
-  pfnHigh = 0;
-  value = 0;
+  private tag = 0;
+  private shifts: Int32Array = new Int32Array(0);
+  private levels = 0;
+  private found: Int32Array = new Int32Array(0);
+  private at = 0;
   private readonly stores: readonly (SetAssociative | null)[];
 
   constructor(geometry: CpuGeometry) {
@@ -59,23 +62,50 @@ export class PagingStructureCaches {
     );
   }
 
-  /** The level of the table nearest to the leaf that is cached for a page, of `levels`, or 0. */
-  lookup(low: number, high: number, shifts: Int32Array, levels: number, tag: number): number {
-    for (let level = 1; level < levels; level++) {
-      const store = this.stores[level];
+  /** Makes the entries of an address space the current ones. */
+  enter(tag: number): void {
+    this.tag = tag;
+  }
+
+  /** Says what the structures look like from now on: by level the shifts of their entries, and how many levels there are. */
+  describe(shifts: Int32Array, levels: number): void {
+    this.shifts = shifts;
+    this.levels = levels;
+  }
+
+  /** The level of the table nearest to the leaf that is cached for a page, or 0. */
+  lookup(low: number, high: number): number {
+    const { shifts, stores } = this;
+    for (let level = 1; level < this.levels; level++) {
+      const store = stores[level];
       if (store === null) continue;
       const shift = shifts[level + 1];
-      const keyHigh = tag | shiftedHigh(high, shift);
+      const keyHigh = this.tag | shiftedHigh(high, shift);
       const slot = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh);
       if (slot === ABSENT) continue;
-      const { cells } = store;
-      const at = store.at(slot);
-      this.pfnLow = cells[at + PFN_LOW];
-      this.pfnHigh = cells[at + PFN_HIGH];
-      this.value = cells[at + VALUE];
+      this.found = store.cells;
+      this.at = store.at(slot);
       return level;
     }
     return 0;
+  }
+
+  /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
+  get pfnLow(): number {
+    return this.found[this.at + PFN_LOW];
+  }
+
+  get pfnHigh(): number {
+    return this.found[this.at + PFN_HIGH];
+  }
+
+  get value(): number {
+    return this.found[this.at + VALUE];
+  }
+
+  /** The table's place in `PhysicalMemory.words`; 0 if nothing was written to it yet when it was cached. */
+  get frame(): number {
+    return this.found[this.at + FRAME];
   }
 
   /** Caches what leads to the table at a level, which was not cached. */
@@ -83,23 +113,23 @@ export class PagingStructureCaches {
     level: number,
     low: number,
     high: number,
-    shifts: Int32Array,
-    tag: number,
     pfnLow: number,
     pfnHigh: number,
     value: number,
+    frame: number,
   ): void {
     const store = this.stores[level];
     if (store === null) return;
-    const shift = shifts[level + 1];
-    insert(store, shiftedLow(low, high, shift), tag | shiftedHigh(high, shift), pfnLow, pfnHigh, value);
+    const shift = this.shifts[level + 1];
+    const keyHigh = this.tag | shiftedHigh(high, shift);
+    insert(store, shiftedLow(low, high, shift), keyHigh, pfnLow, pfnHigh, value, frame);
   }
 
   /** Drops every entry that would be used to translate this page. */
-  invalidate(low: number, high: number, shifts: Int32Array, levels: number, tag: number): void {
-    for (let level = 1; level < levels; level++) {
-      const shift = shifts[level + 1];
-      this.stores[level]?.remove(shiftedLow(low, high, shift), tag | shiftedHigh(high, shift));
+  invalidate(low: number, high: number): void {
+    for (let level = 1; level < this.levels; level++) {
+      const shift = this.shifts[level + 1];
+      this.stores[level]?.remove(shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
     }
   }
 
@@ -118,16 +148,23 @@ export class NestedTlb {
   pfnLow = 0;
   pfnHigh = 0;
   value = 0;
+  private tag = 0;
   private readonly store: SetAssociative | null;
 
   constructor({ nestedTlb, tlbReplacement }: CpuGeometry) {
     this.store = nestedTlb === null ? null : new SetAssociative(nestedTlb, STORED, tlbReplacement);
   }
 
-  lookup(gfnLow: number, gfnHigh: number, tag: number): boolean {
+  /** Makes the mappings of an EPT the current ones. */
+  enter(tag: number): void {
+    this.tag = tag;
+  }
+
+  lookup(gfnLow: number, gfnHigh: number): boolean {
     const { store } = this;
     if (store === null) return false;
-    const slot = store.lookup(gfnLow, tag | gfnHigh, tag | gfnHigh);
+    const keyHigh = this.tag | gfnHigh;
+    const slot = store.lookup(gfnLow, keyHigh, keyHigh);
     if (slot === ABSENT) return false;
     const { cells } = store;
     const at = store.at(slot);
@@ -137,12 +174,12 @@ export class NestedTlb {
     return true;
   }
 
-  insert(gfnLow: number, gfnHigh: number, tag: number, pfnLow: number, pfnHigh: number, value: number): void {
-    if (this.store !== null) insert(this.store, gfnLow, tag | gfnHigh, pfnLow, pfnHigh, value);
+  insert(gfnLow: number, gfnHigh: number, pfnLow: number, pfnHigh: number, value: number): void {
+    if (this.store !== null) insert(this.store, gfnLow, this.tag | gfnHigh, pfnLow, pfnHigh, value, 0);
   }
 
-  invalidate(gfnLow: number, gfnHigh: number, tag: number): void {
-    this.store?.remove(gfnLow, tag | gfnHigh);
+  invalidate(gfnLow: number, gfnHigh: number): void {
+    this.store?.remove(gfnLow, this.tag | gfnHigh);
   }
 
   invalidateSpaces(selected: Uint8Array): void {
@@ -162,10 +199,6 @@ export class TranslationCaches {
   /** Of the EPT. */
   readonly eptStructures: PagingStructureCaches;
 
-  /** Tags of the current address space: its own mappings, its global ones, and the guest-physical ones of its EPT. */
-  tag = 0;
-  globalTag = 0;
-  guestPhysicalTag = 0;
   private readonly spaces = new AddressSpaces();
   private vpid = 0;
   private pcid = 0;
@@ -186,9 +219,12 @@ export class TranslationCaches {
     }
     this.vpid = vpid;
     this.pcid = pcid;
-    this.tag = this.spaces.tag(vpid, pcid, ep4ta);
-    this.globalTag = this.spaces.tag(vpid, GLOBAL, ep4ta);
-    this.guestPhysicalTag = this.spaces.guestPhysicalTag(ep4ta);
+    const tag = this.spaces.tag(vpid, pcid, ep4ta);
+    this.tlb.enter(tag, this.spaces.tag(vpid, GLOBAL, ep4ta));
+    this.pagingStructures.enter(tag);
+    const guestPhysicalTag = this.spaces.guestPhysicalTag(ep4ta);
+    this.nestedTlb.enter(guestPhysicalTag);
+    this.eptStructures.enter(guestPhysicalTag);
   }
 
   /** Drops everything. */

@@ -146,13 +146,12 @@ describe("a translation", () => {
 
   it("keeps a 2-Mbyte page and the 4-Kbyte page of the same number apart in a shared second level", () => {
     const tlb = new Tlb({ ...geometry, stlbHolds2M: true });
-    const tag = SPACE_UNIT;
-    const insert = (page: number, pfn: number) =>
-      tlb.insert(page, 0, SIZE_2M, false, tag, pfn, 0, page, 0, 0);
+    tlb.enter(SPACE_UNIT, 2 * SPACE_UNIT);
+    const insert = (page: number, pfn: number) => tlb.insert(page, 0, SIZE_2M, false, pfn, 0, page, 0, 0);
     insert(3 * 512, 0x9000);
     for (let page = 1000; page < 1064; page++) insert(page * 512, 0x8000); // out of the data TLB
-    expect(tlb.lookupBehind(3, 0, false, tag, tag)).toBe(false);
-    expect(tlb.lookupBehind(3 * 512 + 7, 0, false, tag, tag)).toBe(true);
+    expect(tlb.lookupBehind(3, 0, false)).toBe(false);
+    expect(tlb.lookupBehind(3 * 512 + 7, 0, false)).toBe(true);
     expect([tlb.level, tlb.pfnLow]).toEqual([2, 0x9007]);
   });
 
