@@ -103,18 +103,24 @@ export class SetAssociative {
     const { cells, entries } = this;
     let slot = this.firstSlot(low);
     const end = slot + this.ways;
-    // Not find(): on the path of every access a call costs as much as the search.
-    do {
-      if (cells[slot] === low) {
-        const found = cells[slot + entries];
-        if (found === high || found === otherHigh) {
-          if (this.isLru) cells[slot + 2 * entries] = this.tick();
-          else if (this.isTree) this.pointAway(slot);
-          return slot;
-        }
+    // Not find(): on the path of every access a call costs as much as the search. The look before the loop lets V8 keep
+    // what it must check of the array out of it.
+    if (cells[slot] !== low) {
+      do {
+        if (++slot === end) return ABSENT;
+      } while (cells[slot] !== low);
+    }
+    for (;;) {
+      const found = cells[slot + entries];
+      if (found === high || found === otherHigh) {
+        if (this.isLru) cells[slot + 2 * entries] = this.tick();
+        else if (this.isTree) this.pointAway(slot);
+        return slot;
       }
-    } while (++slot < end);
-    return ABSENT;
+      do {
+        if (++slot === end) return ABSENT;
+      } while (cells[slot] !== low);
+    }
   }
 
   /** The slot that now holds a key that was absent. What it held before is gone; it counts as used. */
