@@ -65,8 +65,10 @@ export class Ept {
   readonly rootLow: number;
   readonly rootHigh: number;
   readonly levels: number;
-  /** Whether accessed and dirty flags are set; then accesses to guest paging structures count as writes. */
-  readonly accessedDirty: boolean;
+  /** What an access to a guest paging structure asks for: a write as well where accessed and dirty flags are set. */
+  readonly tableRequest: number;
+  /** The accessed and the dirty flag where they are set, else 0. */
+  readonly flags: number;
   readonly shadowStack: boolean;
   /** Bits of a guest page frame number's upper integer that the levels can translate. */
   readonly gfnHighBits: number;
@@ -93,7 +95,9 @@ export class Ept {
     this.rootLow = lowOf(this.root);
     this.rootHigh = highOf(this.root);
     this.levels = ((eptp >>> 3) & 7) + 1;
-    this.accessedDirty = (eptp & EPTP_ACCESSED_DIRTY) !== 0;
+    const accessedDirty = (eptp & EPTP_ACCESSED_DIRTY) !== 0;
+    this.tableRequest = accessedDirty ? EPT_READ | EPT_WRITE : EPT_READ;
+    this.flags = accessedDirty ? EPT_ACCESSED | EPT_DIRTY : 0;
     this.shadowStack = (eptp & EPTP_SUPERVISOR_SHADOW_STACK) !== 0;
     this.gfnHighBits = 9 * this.levels - 32;
     this.modeBasedExecute = modeBasedExecute;

@@ -80,12 +80,12 @@ export class GuestPaging {
   readonly rightsValue: Int32Array = new Int32Array(ACCESS_KINDS);
   /** By kind of access, bit k: a user page with protection key k is denied. */
   readonly deniedKeys: Int32Array = new Int32Array(ACCESS_KINDS);
-  /** Whether any key is. */
-  readonly deniesKeys: boolean;
+  /** All of them together; 0 where no key is denied anything. */
+  readonly anyDeniedKey: number;
   /** Error code bits that a kind of access brings with it. */
   readonly errorCode: Int32Array = new Int32Array(ACCESS_KINDS);
-  /** Whether the G bit of a leaf counts. */
-  readonly globalPages: boolean;
+  /** PTE_GLOBAL where the G bit of a leaf counts, else 0. */
+  readonly globalBit: number;
 
   constructor(
     { cr0, cr4, efer, pkru, ac }: PagingRegisters,
@@ -98,12 +98,12 @@ export class GuestPaging {
     this.entryBytes = is32Bit ? 4 : 8;
     this.entries = is32Bit ? 1024 : 512;
     this.shifts = levelShifts(is32Bit ? 10 : 9);
-    this.globalPages = (cr4 & CR4_PGE) !== 0;
+    this.globalBit = (cr4 & CR4_PGE) !== 0 ? PTE_GLOBAL : 0;
     const executeDisable = !is32Bit && (efer & EFER_NXE) !== 0;
     this.reserve(long, executeDisable, (cr4 & CR4_PSE) !== 0);
     this.allow(cr0, cr4, ac, executeDisable || (cr4 & CR4_SMEP) !== 0);
     if (long && (cr4 & CR4_PKE) !== 0) this.denyKeys(pkru, (cr0 & CR0_WP) !== 0);
-    this.deniesKeys = this.deniedKeys.some((keys) => keys !== 0);
+    this.anyDeniedKey = this.deniedKeys.reduce((all, keys) => all | keys, 0);
   }
 
   /** Whether a present entry maps a page. */

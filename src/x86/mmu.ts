@@ -41,7 +41,6 @@ import {
   PF_RESERVED,
   PTE_ACCESSED,
   PTE_DIRTY,
-  PTE_GLOBAL,
   PTE_PRESENT,
   RIGHT_NOT_EXECUTABLE,
   RIGHT_USER,
@@ -152,9 +151,11 @@ export class Mmu {
   /** Page frame number of each page directory, of PAE paging; UNKNOWN where the PDPTE is not present. */
   readonly pdptes: Float64Array = new Float64Array(4).fill(UNKNOWN);
   private vpid = 0;
-  private modeBasedExecute = false;
+  /** The right that makes a fetch one of a user page to the EPT: none without mode-based execute control. */
+  private userExecuteRight = 0;
   private readonly counts: Float64Array;
-  private readonly nestedTlbHoldsData: boolean;
+  /** Bits of a purpose for which the nested TLB holds no translation. */
+  private readonly notNested: number;
   private readonly setsFlagsFirst: boolean;
 
   /** By kind of access, two integers: attributes of a TLB entry that decide, and what they must be. */
@@ -167,8 +168,8 @@ export class Mmu {
   private kind: AccessKind = 0;
   /** The walk only finds out: a fault drops nothing yet. */
   private provisional = false;
-  /** The TLB has an entry for the page, which a new one must replace. */
-  private replaces = false;
+  /** Entries that the TLB has for the page, 0 or 1: a new one must replace it. */
+  private replaced = 0;
 
   // Of its guest walk, by level of the table: guest and host page, its first word in memory, what led to it, what the EPT
   // allows, and of its entry the offset and the lower word.
@@ -198,7 +199,7 @@ export class Mmu {
     this.caches = new TranslationCaches(geometry);
     this.tlb = this.caches.tlb;
     this.counts = ledger.counts;
-    this.nestedTlbHoldsData = geometry.switches.nestedTlbHolds === "all";
+    this.notNested = geometry.switches.nestedTlbHolds === "all" ? 0 : EPT_VIOLATION_FINAL_GPA;
     this.setsFlagsFirst = geometry.switches.guestFlags === "before-final-translation";
     this.guest = new GuestPaging(this.registers, geometry);
     this.enterAddressSpace();
@@ -291,8 +292,7 @@ export class Mmu {
     }
     const { nestedTlb, eptStructures } = caches;
     const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && ept.shadowStack;
-    const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
-    const nested = !shadowStack && (!isFinal || this.nestedTlbHoldsData);
+    const nested = !shadowStack && (purpose & this.notNested) === 0;
     if (nested && nestedTlb.lookup(gfnLow, gfnHigh)) {
       const { value } = nestedTlb;
       const dirty = (value & NESTED_DIRTY) !== 0;
@@ -349,7 +349,7 @@ export class Mmu {
       above = permissions;
       permissions &= low;
       if (ept.isLeaf(level, low)) break;
-      if (ept.accessedDirty) words[word] |= EPT_ACCESSED;
+      if (ept.flags !== 0) words[word] |= EPT_ACCESSED;
       level--;
       tableLow = entryPfnLow(low, high);
       tableHigh = entryPfnHigh(high);
@@ -370,7 +370,7 @@ export class Mmu {
 
     const write = (requested & EPT_WRITE) !== 0;
     this.hostDirty = true;
-    if (ept.accessedDirty) {
+    if (ept.flags !== 0) {
       this.hostDirty = write || (low & EPT_DIRTY) !== 0;
       words[word] |= write ? EPT_ACCESSED | EPT_DIRTY : EPT_ACCESSED;
     }
@@ -401,13 +401,13 @@ export class Mmu {
 
   /** What an access to a guest paging structure asks of the EPT. */
   get tableRequest(): number {
-    return this.ept?.accessedDirty ? EPT_READ | EPT_WRITE : EPT_READ;
+    return this.ept === null ? EPT_READ : this.ept.tableRequest;
   }
 
   /** Turns EPT on with this EPT pointer, as VM entry does. @throws RangeError for one that VM entry would refuse */
   enableEpt(eptp: number, modeBasedExecute = false): void {
     this.ept = new Ept(eptp, modeBasedExecute, this.geometry);
-    this.modeBasedExecute = modeBasedExecute;
+    this.userExecuteRight = modeBasedExecute ? RIGHT_USER : 0;
     this.enterAddressSpace();
   }
 
@@ -549,7 +549,7 @@ export class Mmu {
     }
     const { pageLow, pageHigh } = this;
     if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH)) {
-      this.replaces = false;
+      this.replaced = 0;
       return this.walk(false);
     }
     if (!this.allows(tlb.attributes, kind)) return this.translateDenied();
@@ -565,7 +565,7 @@ export class Mmu {
     const { permissionFaultWalks, faultWalkStart } = this.geometry.switches;
     const { attributes } = this.caches.tlb;
     const denied = !this.allows(attributes | ATTRIBUTE_DIRTY, kind);
-    this.replaces = true;
+    this.replaced = 1;
     if (!denied) return this.walk(false);
     if (permissionFaultWalks === 0) return this.faultFromEntry();
     if (permissionFaultWalks === 2) {
@@ -595,7 +595,7 @@ export class Mmu {
   private allows(attributes: number, kind: AccessKind): boolean {
     const { hits } = this;
     if ((attributes & hits[2 * kind]) !== hits[2 * kind + 1]) return false;
-    return !this.guest.deniesKeys || !this.isKeyDenied(attributes, kind);
+    return this.guest.anyDeniedKey === 0 || !this.isKeyDenied(attributes, kind);
   }
 
   private isKeyDenied(attributes: number, kind: AccessKind): boolean {
@@ -608,7 +608,12 @@ export class Mmu {
     const access = accessOf(this.kind);
     if (access === READ) return EPT_READ;
     if (access === WRITE) return EPT_WRITE;
-    return this.modeBasedExecute && (rights & RIGHT_USER) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
+    return this.executeFor(rights);
+  }
+
+  /** What a fetch asks of the EPT. */
+  private executeFor(rights: number): number {
+    return (rights & this.userExecuteRight) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
   }
 
   private walk(fromRoot: boolean): Outcome {
@@ -697,7 +702,7 @@ export class Mmu {
     const attributes =
       (rights & ~TABLE_WRITABLE) |
       ((low & PTE_DIRTY) !== 0 || access === WRITE ? ATTRIBUTE_DIRTY : 0) |
-      ((low & PTE_GLOBAL) !== 0 && guest.globalPages ? ATTRIBUTE_GLOBAL : 0) |
+      ((low & guest.globalBit) !== 0 ? ATTRIBUTE_GLOBAL : 0) |
       guestSizeAttribute(shifts[level]) |
       (key << ATTRIBUTE_KEY_SHIFT);
     const keyDenied = this.isKeyDenied(attributes, kind);
@@ -728,14 +733,13 @@ export class Mmu {
 
   /** The end of a walk: translates the guest page and puts the whole into the TLB. `guestSize` is the guest page's. */
   private translateFinal(gfnLow: number, gfnHigh: number, attributes: number, guestSize: number): Outcome {
-    const { pageLow, pageHigh } = this;
-    const { tlb } = this;
+    const { tlb, pageLow, pageHigh } = this;
     const access = accessOf(this.kind);
     this.rights = attributes;
     const outcome = this.walkEpt(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
     if (outcome !== TRANSLATED) return outcome;
-    if (this.replaces) tlb.invalidate(pageLow, pageHigh);
-    const fetches = this.modeBasedExecute && (attributes & RIGHT_USER) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
+    if (this.replaced !== 0) tlb.invalidate(pageLow, pageHigh);
+    const fetches = this.executeFor(attributes);
     const all =
       (this.hostDirty ? attributes : attributes & ~ATTRIBUTE_DIRTY) |
       (this.hostPermissions << ATTRIBUTE_EPT_SHIFT) |

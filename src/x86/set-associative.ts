@@ -19,12 +19,19 @@ export interface Associativity {
  * How a full set makes room, by the names that others' measurements use.
  * - lru: the least recently used way goes
  * - fifo: the way filled first goes, whatever was used since
+ * - random: any way goes, by a generator with a fixed seed
  * - plru: a binary tree of bits points at the victim, even while ways are empty; a use points the bits away from it
  * - plru-fill: an empty way is filled first; the tree is asked once there is none
- * - random: any way goes, by a generator with a fixed seed
  */
-export const REPLACEMENTS = ["lru", "fifo", "plru", "plru-fill", "random"] as const;
+export const REPLACEMENTS = ["lru", "fifo", "random", "plru", "plru-fill"] as const;
 export type Replacement = (typeof REPLACEMENTS)[number];
+
+/** Indexes in REPLACEMENTS: those with stamps come first, those with a tree last. */
+const LRU = 0;
+const FIFO = 1;
+const RANDOM = 2;
+const PLRU = 3;
+const PLRU_FILL = 4;
 
 const LAST_STAMP = 2 ** 31 - 1;
 const RANDOM_SEED = 0x9e37_79b9;
@@ -42,10 +49,10 @@ export class SetAssociative {
   /** sets - 1 where the number of sets is a power of two, else -1. */
   private readonly mask: number;
   private clock = 0;
-  /** Whether a use is stamped; else a tree, if there is one, is told. */
-  private readonly isLru: boolean;
-  private readonly isTree: boolean;
-  private readonly hasStamps: boolean;
+  /** The replacement, in the order of REPLACEMENTS: a number is compared at once, a boolean field is first tested for truth. */
+  private readonly policy: number;
+  /** First index in `cells` of what the owner stores. */
+  private readonly first: number;
   /** Bits of the trees, `ways` bytes for each set: node n has the children 2n and 2n + 1, node 1 is the root. */
   private readonly tree: Uint8Array;
   private random = RANDOM_SEED;
@@ -54,34 +61,30 @@ export class SetAssociative {
    * @param stored integers that the owner stores with each entry
    * @throws RangeError for entries that do not fill whole sets, and for a tree over ways that are no power of two
    */
-  constructor(
-    { entries, ways }: Associativity,
-    stored: number,
-    private readonly replacement: Replacement = "lru",
-  ) {
+  constructor({ entries, ways }: Associativity, stored: number, replacement: Replacement = "lru") {
     if (!(entries > 0 && ways > 0 && entries % ways === 0)) {
       throw new RangeError(
         `entries = ${entries}, ways = ${ways}: entries must be a positive multiple of ways`,
       );
     }
-    this.isLru = replacement === "lru";
-    this.isTree = replacement === "plru" || replacement === "plru-fill";
-    this.hasStamps = this.isLru || replacement === "fifo";
-    if (this.isTree && (ways & (ways - 1)) !== 0) {
+    this.policy = REPLACEMENTS.indexOf(replacement);
+    const isTree = this.policy === PLRU || this.policy === PLRU_FILL;
+    if (isTree && (ways & (ways - 1)) !== 0) {
       throw new RangeError(`ways = ${ways}: ${replacement} needs a power of two`);
     }
     this.entries = entries;
+    this.first = 3 * entries;
     this.stored = stored;
     this.ways = ways;
     this.sets = entries / ways;
     this.mask = (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
     this.cells = new Int32Array(entries * (3 + stored));
-    this.tree = new Uint8Array(this.isTree ? entries : 0);
+    this.tree = new Uint8Array(isTree ? entries : 0);
   }
 
   /** Index in `cells` of what the owner stores with a slot. */
   at(slot: number): number {
-    return 3 * this.entries + slot * this.stored;
+    return (this.first + Math.imul(slot, this.stored)) | 0;
   }
 
   /** The slot of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing. */
@@ -113,8 +116,8 @@ export class SetAssociative {
     for (;;) {
       const found = cells[slot + entries];
       if (found === high || found === otherHigh) {
-        if (this.isLru) cells[slot + 2 * entries] = this.tick();
-        else if (this.isTree) this.pointAway(slot);
+        if (this.policy === LRU) cells[slot + 2 * entries] = this.tick();
+        else if (this.policy >= PLRU) this.pointAway(slot);
         return slot;
       }
       do {
@@ -133,7 +136,7 @@ export class SetAssociative {
   /** The slot that an absent key goes to next. */
   choose(low: number): number {
     const first = this.firstSlot(low);
-    if (!this.hasStamps) return this.chooseWithoutStamps(first);
+    if (this.policy > FIFO) return this.chooseWithoutStamps(first);
     const { cells } = this;
     let stamp = first + 2 * this.entries;
     const end = stamp + this.ways;
@@ -153,8 +156,8 @@ export class SetAssociative {
     const { cells, entries } = this;
     cells[slot] = low;
     cells[slot + entries] = high;
-    if (this.hasStamps) cells[slot + 2 * entries] = this.tick();
-    else if (this.isTree) this.pointAway(slot);
+    if (this.policy <= FIFO) cells[slot + 2 * entries] = this.tick();
+    else if (this.policy >= PLRU) this.pointAway(slot);
   }
 
   /** The key in a slot: `high` is 0 if there is none. */
@@ -189,7 +192,7 @@ export class SetAssociative {
   }
 
   private firstSlot(low: number): number {
-    return (this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets) * this.ways;
+    return Math.imul(this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets, this.ways);
   }
 
   /** The next stamp. */
@@ -215,12 +218,12 @@ export class SetAssociative {
   }
 
   private chooseWithoutStamps(first: number): number {
-    if (this.replacement !== "plru") {
+    if (this.policy !== PLRU) {
       for (let slot = first; slot < first + this.ways; slot++) {
         if (this.highIn(slot) === 0) return slot;
       }
     }
-    if (!this.isTree) return first + (this.nextRandom() % this.ways);
+    if (this.policy === RANDOM) return first + (this.nextRandom() % this.ways);
     let node = 1;
     while (node < this.ways) node = 2 * node + this.tree[first + node];
     return first + node - this.ways;

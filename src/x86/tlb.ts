@@ -74,9 +74,8 @@ export class Tlb {
   readonly data4K: SetAssociative;
   private readonly second4K: SetAssociative;
   private readonly stores: readonly SetAssociative[];
-  /** Whether an entry of a larger page was made since all were dropped; else those need no look. */
-  private holds2M = false;
-  private holds1G = false;
+  /** By size of a page larger than 4 Kbyte, a bit: entries of it were made since all were dropped, and need a look. */
+  private held = 0;
 
   constructor(geometry: CpuGeometry) {
     const store = (associativity: Associativity) =>
@@ -104,7 +103,7 @@ export class Tlb {
    * fills the first. The page number is given as in page-number.ts.
    */
   lookupBehind(low: number, high: number, fetch: boolean): boolean {
-    if (fetch || this.holds2M || this.holds1G) return this.lookupEverywhere(low, high, fetch);
+    if (fetch || this.held !== 0) return this.lookupEverywhere(low, high, fetch);
     const slot = this.second4K.lookup(low, this.tag | high, this.globalTag | high);
     if (slot === ABSENT) return false;
     this.level = 2;
@@ -142,8 +141,7 @@ export class Tlb {
     this.gfnLow = gfnLow;
     this.gfnHigh = gfnHigh;
     this.attributes = attributes;
-    if (size === SIZE_2M) this.holds2M = true;
-    else if (size === SIZE_1G) this.holds1G = true;
+    if (size !== SIZE_4K) this.held |= 1 << size;
     this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
     this.fillLevel(this.second, size, low, high);
   }
@@ -184,8 +182,7 @@ export class Tlb {
 
   clear(): void {
     for (const store of this.stores) store.clear();
-    this.holds2M = false;
-    this.holds1G = false;
+    this.held = 0;
   }
 
   private tagOf(attributes: number): number {
@@ -204,7 +201,7 @@ export class Tlb {
   }
 
   private mayHold(size: number): boolean {
-    return size === SIZE_4K || (size === SIZE_2M ? this.holds2M : this.holds1G);
+    return size === SIZE_4K || (this.held & (1 << size)) !== 0;
   }
 
   /** The size of the page under which a level has a translation, or ABSENT. */
@@ -241,7 +238,7 @@ export class Tlb {
       const keyHigh = this.tagOf(this.attributes) | (size * SIZE_UNIT) | shiftedHigh(high, shift);
       this.fill(store, shiftedLow(low, high, shift), keyHigh, -(1 << shift));
     } else if (size === SIZE_1G && level !== this.second) {
-      this.holds2M = true;
+      this.held |= 1 << SIZE_2M;
       this.fillLevel(level, SIZE_2M, low, high);
     }
   }
