@@ -125,8 +125,7 @@ export class Ept {
     if ((low & EPT_READ) === 0 && (low & this.misconfiguredUnlessReadable) !== 0) return true;
     if ((high & this.reservedHigh) !== 0) return true;
     if (!this.isLeaf(level, low)) return (low & this.tableReservedLow[level]) !== 0;
-    return (
-      (low & this.leafReservedLow[level]) !== 0 || ((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0
-    );
+    if (((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0) return true;
+    return level > 1 && (low & this.leafReservedLow[level]) !== 0;
   }
 }

@@ -70,11 +70,11 @@ export class GuestPaging {
   readonly shifts: Int32Array;
   /** By level, 1 where bit 7 of an entry says that it maps a page. */
   readonly largeLeaf: Uint8Array = new Uint8Array(MAX_LEVELS + 1);
-  /** By level, bits that are reserved in an entry that references a table, and in one that maps a page. */
+  /** By level, bits 31:0 that are reserved in an entry that references a table, and in one that maps a page. */
   readonly tableReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  readonly tableReservedHigh: Int32Array = new Int32Array(MAX_LEVELS + 1);
   readonly leafReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  readonly leafReservedHigh: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  /** Bits 63:32 that are reserved in any entry. */
+  readonly reservedHigh: number;
   /** By kind of access: an access is allowed where `rights & rightsMask === rightsValue`. */
   readonly rightsMask: Int32Array = new Int32Array(ACCESS_KINDS);
   readonly rightsValue: Int32Array = new Int32Array(ACCESS_KINDS);
@@ -100,7 +100,7 @@ export class GuestPaging {
     this.shifts = levelShifts(is32Bit ? 10 : 9);
     this.globalBit = (cr4 & CR4_PGE) !== 0 ? PTE_GLOBAL : 0;
     const executeDisable = !is32Bit && (efer & EFER_NXE) !== 0;
-    this.reserve(long, executeDisable, (cr4 & CR4_PSE) !== 0);
+    this.reservedHigh = this.reserve(long, executeDisable, (cr4 & CR4_PSE) !== 0);
     this.allow(cr0, cr4, ac, executeDisable || (cr4 & CR4_SMEP) !== 0);
     if (long && (cr4 & CR4_PKE) !== 0) this.denyKeys(pkru, (cr0 & CR0_WP) !== 0);
     this.anyDeniedKey = this.deniedKeys.reduce((all, keys) => all | keys, 0);
@@ -113,9 +113,9 @@ export class GuestPaging {
 
   /** Whether a present entry has a reserved bit set. */
   isReserved(level: number, low: number, high: number, isLeaf: boolean): boolean {
-    return isLeaf
-      ? ((low & this.leafReservedLow[level]) | (high & this.leafReservedHigh[level])) !== 0
-      : ((low & this.tableReservedLow[level]) | (high & this.tableReservedHigh[level])) !== 0;
+    if ((high & this.reservedHigh) !== 0) return true;
+    // A PTE has none below its address.
+    return level > 1 && (low & (isLeaf ? this.leafReservedLow : this.tableReservedLow)[level]) !== 0;
   }
 
   /** Page frame number of the page that a leaf maps, of its first 4 Kbyte: lower integer, as in page-number.ts. */
@@ -131,19 +131,15 @@ export class GuestPaging {
     return pageNumber(this.leafPfnLow(level, low, high), this.entryBytes === 8 ? entryPfnHigh(high) : 0);
   }
 
-  private reserve(long: boolean, executeDisable: boolean, pageSizeExtensions: boolean): void {
+  /** Fills in what depends on the level, and returns `reservedHigh`. */
+  private reserve(long: boolean, executeDisable: boolean, pageSizeExtensions: boolean): number {
     const width = this.cpu.physicalAddressBits;
     if (this.entryBytes === 4) {
       if (pageSizeExtensions) this.largeLeaf[2] = 1;
       // Bits 21:(M - 19), where M is the width of the addresses that fit.
       this.leafReservedLow[2] = 0x3f_ffff & ~((1 << (Math.min(width, PSE_36_BITS) - 19)) - 1);
-      return;
+      return 0;
     }
-    const addressHigh = 0xf_ffff & ~(2 ** (width - 32) - 1);
-    // PAE has no ignored bits above the address.
-    const high = addressHigh | (long ? 0 : 0x7ff0_0000) | (executeDisable ? 0 : 1 << 31);
-    this.tableReservedHigh.fill(high);
-    this.leafReservedHigh.fill(high);
     this.largeLeaf[2] = 1;
     this.leafReservedLow[2] = BELOW_2M;
     if (this.cpu.guest1GPages) {
@@ -153,6 +149,9 @@ export class GuestPaging {
     for (let level = this.cpu.guest1GPages ? 4 : 3; level <= MAX_LEVELS; level++) {
       this.tableReservedLow[level] = PTE_PAGE_SIZE;
     }
+    const addressHigh = 0xf_ffff & ~(2 ** (width - 32) - 1);
+    // PAE has no ignored bits above the address.
+    return addressHigh | (long ? 0 : 0x7ff0_0000) | (executeDisable ? 0 : 1 << 31);
   }
 
   private allow(cr0: number, cr4: number, ac: boolean, reportsFetch: boolean): void {

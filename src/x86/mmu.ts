@@ -126,6 +126,20 @@ const UNKNOWN = -1;
 /** The purpose of the last translation of a walk: the linear address's own. */
 const FINAL = EPT_VIOLATION_GLA_VALID | EPT_VIOLATION_FINAL_GPA;
 
+/**
+ * What is noted of a table that a guest walk goes through: its guest and its host page, where its words are in memory, the
+ * rights that led to it, what the EPT allows, and the offset of the entry that was read.
+ */
+const GFN_LOW = 0;
+const GFN_HIGH = 1;
+const TABLE_LOW = 2;
+const TABLE_HIGH = 3;
+const FRAME = 4;
+const RIGHTS = 5;
+const PERMISSIONS = 6;
+const OFFSET = 7;
+const TABLE_COLUMNS = 8;
+
 /** In place of an outcome: the walk must be made again from the root. */
 const RESTART = -1;
 
@@ -171,15 +185,8 @@ export class Mmu {
   /** Entries that the TLB has for the page, 0 or 1: a new one must replace it. */
   private replaced = 0;
 
-  // Of its guest walk, by level of the table: guest and host page, its first word in memory, what led to it, what the EPT
-  // allows, and of its entry the offset and the lower word.
-  private readonly tableGfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
-  private readonly tablePfns: Int32Array = new Int32Array(2 * (MAX_LEVELS + 1));
-  private readonly tableFrames: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  private readonly tableRights: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  private readonly tablePermissions: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  private readonly entryOffsets: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  private readonly entryWords: Int32Array = new Int32Array(MAX_LEVELS + 1);
+  /** Of its guest walk, by level of the table, the columns of a table that it went through. */
+  private readonly tables: Int32Array = new Int32Array(TABLE_COLUMNS * (MAX_LEVELS + 1));
   /** The rights that the guest gives to the page, for the exit qualification. */
   private rights = 0;
 
@@ -617,7 +624,7 @@ export class Mmu {
   }
 
   private walk(fromRoot: boolean): Outcome {
-    const { guest, caches, counts, memory, hierarchy, pageLow, pageHigh, kind } = this;
+    const { guest, caches, counts, memory, hierarchy, tables, pageLow, pageHigh, kind } = this;
     const { pagingStructures } = caches;
     const { shifts } = guest;
     const access = accessOf(kind);
@@ -650,7 +657,7 @@ export class Mmu {
       pfnHigh = pagingStructures.pfnHigh;
       frame = pagingStructures.frame;
       rights = pagingStructures.value;
-      this.tableGfns[2 * level + 1] = UNKNOWN;
+      tables[TABLE_COLUMNS * level + GFN_HIGH] = UNKNOWN;
     }
     const first = level;
     const request = this.tableRequest;
@@ -660,6 +667,7 @@ export class Mmu {
     for (;;) {
       const index = shiftedLow(pageLow, pageHigh, shifts[level]) & (guest.entries - 1);
       const at = index * guest.entryBytes;
+      const table = TABLE_COLUMNS * level;
       if (isKnown) {
         const outcome = this.walkEpt(gfnLow, gfnHigh, at, request, EPT_VIOLATION_GLA_VALID);
         if (outcome !== TRANSLATED) {
@@ -669,21 +677,20 @@ export class Mmu {
         pfnLow = this.hostLow;
         pfnHigh = this.hostHigh;
         rights = (rights & ~TABLE_WRITABLE) | ((this.hostPermissions & EPT_WRITE) !== 0 ? TABLE_WRITABLE : 0);
-        this.tableGfns[2 * level] = gfnLow;
-        this.tableGfns[2 * level + 1] = gfnHigh;
-        this.tablePfns[2 * level] = pfnLow;
-        this.tablePfns[2 * level + 1] = pfnHigh;
-        this.tablePermissions[level] = this.hostPermissions;
+        tables[table + GFN_LOW] = gfnLow;
+        tables[table + GFN_HIGH] = gfnHigh;
+        tables[table + TABLE_LOW] = pfnLow;
+        tables[table + TABLE_HIGH] = pfnHigh;
+        tables[table + PERMISSIONS] = this.hostPermissions;
         frame = 0;
       }
       if (frame === 0) frame = memory.frame(pfnLow, pfnHigh);
-      this.tableFrames[level] = frame;
-      this.tableRights[level] = rights;
-      this.entryOffsets[level] = at;
+      tables[table + FRAME] = frame;
+      tables[table + RIGHTS] = rights;
+      tables[table + OFFSET] = at;
 
       counts[GUEST_WALK_REF + hierarchy.reference(pfnLow, pfnHigh, at >> 6)]++;
       const word = frame + (at >> 2);
-      this.entryWords[level] = word;
       low = memory.words[word] | 0;
       high = guest.entryBytes === 8 ? memory.words[word + 1] | 0 : 0;
       if ((low & PTE_PRESENT) === 0) return this.pageFault(0);
@@ -762,16 +769,26 @@ export class Mmu {
 
   /** Caches what leads to the tables below level `first` down to `last`, as far as the entries are marked as used. */
   private rememberTables(first: number, last: number): void {
-    const { pageLow, pageHigh, tablePfns } = this;
-    const { pagingStructures } = this.caches;
+    const { pageLow, pageHigh, tables } = this;
     for (let level = first - 1; level >= last; level--) {
-      if ((this.memory.words[this.entryWords[level + 1]] & PTE_ACCESSED) === 0) return;
-      const pfnLow = tablePfns[2 * level];
-      const pfnHigh = tablePfns[2 * level + 1];
-      const rights = this.tableRights[level];
-      const frame = this.tableFrames[level];
-      pagingStructures.insert(level, pageLow, pageHigh, pfnLow, pfnHigh, rights, frame);
+      if ((this.memory.words[this.wordOf(level + 1)] & PTE_ACCESSED) === 0) return;
+      const table = TABLE_COLUMNS * level;
+      this.caches.pagingStructures.insert(
+        level,
+        pageLow,
+        pageHigh,
+        tables[table + TABLE_LOW],
+        tables[table + TABLE_HIGH],
+        tables[table + RIGHTS],
+        tables[table + FRAME],
+      );
     }
+  }
+
+  /** Index in memory of the lower word of the entry that the walk read at a level. */
+  private wordOf(level: number): number {
+    const table = TABLE_COLUMNS * level;
+    return this.tables[table + FRAME] + (this.tables[table + OFFSET] >> 2);
   }
 
   /**
@@ -780,20 +797,25 @@ export class Mmu {
    * from the root knows the entry's guest-physical address.
    */
   private setFlags(first: number, last: number): Outcome | typeof RESTART {
+    const { tables } = this;
     const { words } = this.memory;
     for (let level = first; level >= last; level--) {
       const isDirty = level === last && accessOf(this.kind) === WRITE;
       const flags = isDirty ? PTE_ACCESSED | PTE_DIRTY : PTE_ACCESSED;
-      const word = this.entryWords[level];
+      const word = this.wordOf(level);
       if ((words[word] & flags) === flags) continue;
-      if ((this.tableRights[level] & TABLE_WRITABLE) === 0) {
-        const gfnHigh = this.tableGfns[2 * level + 1];
+      const table = TABLE_COLUMNS * level;
+      if ((tables[table + RIGHTS] & TABLE_WRITABLE) === 0) {
+        const gfnHigh = tables[table + GFN_HIGH];
         if (gfnHigh === UNKNOWN) return RESTART;
-        const gfnLow = this.tableGfns[2 * level];
-        const permissions = this.tablePermissions[level];
-        const requested = EPT_READ | EPT_WRITE;
-        const offset = this.entryOffsets[level];
-        return this.eptViolation(gfnLow, gfnHigh, offset, requested, EPT_VIOLATION_GLA_VALID, permissions);
+        return this.eptViolation(
+          tables[table + GFN_LOW],
+          gfnHigh,
+          tables[table + OFFSET],
+          EPT_READ | EPT_WRITE,
+          EPT_VIOLATION_GLA_VALID,
+          tables[table + PERMISSIONS],
+        );
       }
       words[word] |= flags;
     }

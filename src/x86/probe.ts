@@ -200,8 +200,7 @@ class Walk {
     if (guest.isReserved(level, low, high, guest.isLeaf(level, low))) {
       const isLeaf = guest.isLeaf(level, low);
       const reservedLow = isLeaf ? guest.leafReservedLow[level] : guest.tableReservedLow[level];
-      const reservedHigh = isLeaf ? guest.leafReservedHigh[level] : guest.tableReservedHigh[level];
-      const bits = bitNames(low & reservedLow, high & reservedHigh);
+      const bits = bitNames(low & reservedLow, high & guest.reservedHigh);
       throw new Stop("page-fault", { at: name, level, bits, why: "reserved bits are set" }, null);
     }
     return { level, low, high, guestPhysicalAddress, permissions };
