@@ -130,17 +130,17 @@ export class Tlb {
     gfnHigh: number,
     attributes: number,
   ): void {
-    const tag = this.tagOf(attributes);
-    if (size === SIZE_4K && !fetch) {
-      put(this.data4K, low, tag | high, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
-      put(this.second4K, low, tag | high, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
-      return;
-    }
     this.pfnLow = pfnLow;
     this.pfnHigh = pfnHigh;
     this.gfnLow = gfnLow;
     this.gfnHigh = gfnHigh;
     this.attributes = attributes;
+    if (size === SIZE_4K && !fetch) {
+      const keyHigh = this.tagOf(attributes) | high;
+      this.fill(this.data4K, low, keyHigh, -1);
+      this.fill(this.second4K, low, keyHigh, -1);
+      return;
+    }
     if (size !== SIZE_4K) this.held |= 1 << size;
     this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
     this.fillLevel(this.second, size, low, high);
@@ -245,26 +245,12 @@ export class Tlb {
 
   /** Puts what the fields say into an entry. `mask` takes a page number to the first of the entry's page. */
   private fill(store: SetAssociative, keyLow: number, keyHigh: number, mask: number): void {
-    const { pfnLow, pfnHigh, gfnLow, gfnHigh, attributes } = this;
-    put(store, keyLow, keyHigh, pfnLow & mask, pfnHigh, gfnLow & mask, gfnHigh, attributes);
+    const at = store.at(store.insert(keyLow, keyHigh));
+    const { cells } = store;
+    cells[at + PFN_LOW] = this.pfnLow & mask;
+    cells[at + PFN_HIGH] = this.pfnHigh;
+    cells[at + GFN_LOW] = this.gfnLow & mask;
+    cells[at + GFN_HIGH] = this.gfnHigh;
+    cells[at + ATTRIBUTES] = this.attributes;
   }
-}
-
-function put(
-  store: SetAssociative,
-  keyLow: number,
-  keyHigh: number,
-  pfnLow: number,
-  pfnHigh: number,
-  gfnLow: number,
-  gfnHigh: number,
-  attributes: number,
-): void {
-  const at = store.at(store.insert(keyLow, keyHigh));
-  const { cells } = store;
-  cells[at + PFN_LOW] = pfnLow;
-  cells[at + PFN_HIGH] = pfnHigh;
-  cells[at + GFN_LOW] = gfnLow;
-  cells[at + GFN_HIGH] = gfnHigh;
-  cells[at + ATTRIBUTES] = attributes;
 }

@@ -19,24 +19,6 @@ const VALUE = 2;
 const FRAME = 3;
 const STORED = 4;
 
-/** Stores under a key that is absent. */
-function insert(
-  store: SetAssociative,
-  low: number,
-  high: number,
-  pfnLow: number,
-  pfnHigh: number,
-  value: number,
-  frame: number,
-): void {
-  const at = store.at(store.insert(low, high));
-  const { cells } = store;
-  cells[at + PFN_LOW] = pfnLow;
-  cells[at + PFN_HIGH] = pfnHigh;
-  cells[at + VALUE] = value;
-  cells[at + FRAME] = frame;
-}
-
 /** Drops the entries of the selected address spaces. */
 function dropSpaces(store: SetAssociative | null, selected: Uint8Array): void {
   store?.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
@@ -51,15 +33,24 @@ export class PagingStructureCaches {
   private tag = 0;
   private shifts: Int32Array = new Int32Array(0);
   private levels = 0;
-  private found: Int32Array = new Int32Array(0);
-  private at = 0;
   private readonly stores: readonly (SetAssociative | null)[];
+  /** What is stored with the entries of all levels, and where those of each begin. */
+  private readonly stored: Int32Array;
+  private readonly starts: readonly number[];
+  /** Where it is for the entry that the last successful lookup found. */
+  private at = 0;
 
   constructor(geometry: CpuGeometry) {
     const { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement } = geometry;
-    this.stores = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
-      one === null ? null : new SetAssociative(one, STORED, tlbReplacement),
-    );
+    const levels = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache];
+    this.stores = levels.map((one) => (one === null ? null : new SetAssociative(one, 0, tlbReplacement)));
+    let end = 0;
+    this.starts = levels.map((one) => {
+      const start = end;
+      end += STORED * (one?.entries ?? 0);
+      return start;
+    });
+    this.stored = new Int32Array(end);
   }
 
   /** Makes the entries of an address space the current ones. */
@@ -83,8 +74,7 @@ export class PagingStructureCaches {
       const keyHigh = this.tag | shiftedHigh(high, shift);
       const slot = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh);
       if (slot === ABSENT) continue;
-      this.found = store.cells;
-      this.at = store.at(slot);
+      this.at = this.starts[level] + STORED * slot;
       return level;
     }
     return 0;
@@ -92,20 +82,20 @@ export class PagingStructureCaches {
 
   /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
   get pfnLow(): number {
-    return this.found[this.at + PFN_LOW];
+    return this.stored[this.at + PFN_LOW];
   }
 
   get pfnHigh(): number {
-    return this.found[this.at + PFN_HIGH];
+    return this.stored[this.at + PFN_HIGH];
   }
 
   get value(): number {
-    return this.found[this.at + VALUE];
+    return this.stored[this.at + VALUE];
   }
 
   /** The table's place in `PhysicalMemory.words`; 0 if nothing was written to it yet when it was cached. */
   get frame(): number {
-    return this.found[this.at + FRAME];
+    return this.stored[this.at + FRAME];
   }
 
   /** Caches what leads to the table at a level, which was not cached. */
@@ -121,8 +111,13 @@ export class PagingStructureCaches {
     const store = this.stores[level];
     if (store === null) return;
     const shift = this.shifts[level + 1];
-    const keyHigh = this.tag | shiftedHigh(high, shift);
-    insert(store, shiftedLow(low, high, shift), keyHigh, pfnLow, pfnHigh, value, frame);
+    const slot = store.insert(shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
+    const { stored } = this;
+    const at = this.starts[level] + STORED * slot;
+    stored[at + PFN_LOW] = pfnLow;
+    stored[at + PFN_HIGH] = pfnHigh;
+    stored[at + VALUE] = value;
+    stored[at + FRAME] = frame;
   }
 
   /** Drops every entry that would be used to translate this page. */
@@ -174,8 +169,15 @@ export class NestedTlb {
     return true;
   }
 
+  /** Caches a translation that was not. */
   insert(gfnLow: number, gfnHigh: number, pfnLow: number, pfnHigh: number, value: number): void {
-    if (this.store !== null) insert(this.store, gfnLow, this.tag | gfnHigh, pfnLow, pfnHigh, value, 0);
+    const { store } = this;
+    if (store === null) return;
+    const at = store.at(store.insert(gfnLow, this.tag | gfnHigh));
+    const { cells } = store;
+    cells[at + PFN_LOW] = pfnLow;
+    cells[at + PFN_HIGH] = pfnHigh;
+    cells[at + VALUE] = value;
   }
 
   invalidate(gfnLow: number, gfnHigh: number): void {
