@@ -80,8 +80,6 @@ export class GuestPaging {
   readonly rightsValue: Int32Array = new Int32Array(ACCESS_KINDS);
   /** By kind of access, bit k: a user page with protection key k is denied. */
   readonly deniedKeys: Int32Array = new Int32Array(ACCESS_KINDS);
-  /** All of them together; 0 where no key is denied anything. */
-  readonly anyDeniedKey: number;
   /** Error code bits that a kind of access brings with it. */
   readonly errorCode: Int32Array = new Int32Array(ACCESS_KINDS);
   /** PTE_GLOBAL where the G bit of a leaf counts, else 0. */
@@ -103,7 +101,6 @@ export class GuestPaging {
     this.reservedHigh = this.reserve(long, executeDisable, (cr4 & CR4_PSE) !== 0);
     this.allow(cr0, cr4, ac, executeDisable || (cr4 & CR4_SMEP) !== 0);
     if (long && (cr4 & CR4_PKE) !== 0) this.denyKeys(pkru, (cr0 & CR0_WP) !== 0);
-    this.anyDeniedKey = this.deniedKeys.reduce((all, keys) => all | keys, 0);
   }
 
   /** Whether a present entry maps a page. */

@@ -49,6 +49,8 @@ export class SetAssociative {
   /** sets - 1 where the number of sets is a power of two, else -1. */
   private readonly mask: number;
   private clock = 0;
+  /** 0 while all slots are known to be empty. */
+  private used = 0;
   /** The replacement, in the order of REPLACEMENTS: a number is compared at once, a boolean field is first tested for truth. */
   private readonly policy: number;
   /** First index in `cells` of what the owner stores. */
@@ -84,7 +86,7 @@ export class SetAssociative {
 
   /** Index in `cells` of what the owner stores with a slot. */
   at(slot: number): number {
-    return (this.first + Math.imul(slot, this.stored)) | 0;
+    return this.first + slot * this.stored;
   }
 
   /** The slot of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing. */
@@ -116,8 +118,10 @@ export class SetAssociative {
     for (;;) {
       const found = cells[slot + entries];
       if (found === high || found === otherHigh) {
-        if (this.policy === LRU) cells[slot + 2 * entries] = this.tick();
-        else if (this.policy >= PLRU) this.pointAway(slot);
+        if (this.policy === LRU) {
+          if (this.clock === LAST_STAMP) this.renumber();
+          cells[slot + 2 * entries] = ++this.clock;
+        } else if (this.policy >= PLRU) this.pointAway(slot);
         return slot;
       }
       do {
@@ -138,6 +142,7 @@ export class SetAssociative {
     const first = this.firstSlot(low);
     if (this.policy > FIFO) return this.chooseWithoutStamps(first);
     const { cells } = this;
+    if (cells[first + this.entries] === 0) return first;
     let stamp = first + 2 * this.entries;
     const end = stamp + this.ways;
     let oldest = stamp;
@@ -154,10 +159,13 @@ export class SetAssociative {
   /** Puts a key into a slot that `choose()` returned. */
   fill(slot: number, low: number, high: number): void {
     const { cells, entries } = this;
+    this.used = 1;
     cells[slot] = low;
     cells[slot + entries] = high;
-    if (this.policy <= FIFO) cells[slot + 2 * entries] = this.tick();
-    else if (this.policy >= PLRU) this.pointAway(slot);
+    if (this.policy <= FIFO) {
+      if (this.clock === LAST_STAMP) this.renumber();
+      cells[slot + 2 * entries] = ++this.clock;
+    } else if (this.policy >= PLRU) this.pointAway(slot);
   }
 
   /** The key in a slot: `high` is 0 if there is none. */
@@ -183,7 +191,9 @@ export class SetAssociative {
   }
 
   clear(): void {
+    if (this.used === 0) return;
     this.cells.fill(0, this.entries, 2 * this.entries);
+    this.used = 0;
   }
 
   private empty(slot: number): void {
@@ -192,15 +202,7 @@ export class SetAssociative {
   }
 
   private firstSlot(low: number): number {
-    return Math.imul(this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets, this.ways);
-  }
-
-  /** The next stamp. */
-  private tick(): number {
-    if (this.clock === LAST_STAMP) this.renumber();
-    const stamp = this.clock + 1;
-    this.clock = stamp;
-    return stamp;
+    return (this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets) * this.ways;
   }
 
   /** Replaces the stamps of each set by the smallest that keep their order. */

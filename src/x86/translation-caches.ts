@@ -34,6 +34,9 @@ export class PagingStructureCaches {
   private shifts: Int32Array = new Int32Array(0);
   private levels = 0;
   private readonly stores: readonly (SetAssociative | null)[];
+  /** That of the level that most lookups end at, and what takes a page number to its keys. Its entries are stored first. */
+  private readonly pdeCache: SetAssociative | null;
+  private pdeShift = 0;
   /** What is stored with the entries of all levels, and where those of each begin. */
   private readonly stored: Int32Array;
   private readonly starts: readonly number[];
@@ -44,6 +47,7 @@ export class PagingStructureCaches {
     const { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement } = geometry;
     const levels = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache];
     this.stores = levels.map((one) => (one === null ? null : new SetAssociative(one, 0, tlbReplacement)));
+    this.pdeCache = this.stores[1];
     let end = 0;
     this.starts = levels.map((one) => {
       const start = end;
@@ -62,15 +66,28 @@ export class PagingStructureCaches {
   describe(shifts: Int32Array, levels: number): void {
     this.shifts = shifts;
     this.levels = levels;
+    this.pdeShift = shifts[2];
   }
 
   /** The level of the table nearest to the leaf that is cached for a page, or 0. */
   lookup(low: number, high: number): number {
-    const { shifts, stores } = this;
-    for (let level = 1; level < this.levels; level++) {
-      const store = stores[level];
+    const { pdeCache, pdeShift } = this;
+    if (pdeCache !== null) {
+      const keyHigh = this.tag | (high >>> pdeShift);
+      const slot = pdeCache.lookup((low >>> pdeShift) | (high << (32 - pdeShift)), keyHigh, keyHigh);
+      if (slot !== ABSENT) {
+        this.at = STORED * slot;
+        return 1;
+      }
+    }
+    return this.lookupAbove(low, high);
+  }
+
+  private lookupAbove(low: number, high: number): number {
+    for (let level = 2; level < this.levels; level++) {
+      const store = this.stores[level];
       if (store === null) continue;
-      const shift = shifts[level + 1];
+      const shift = this.shifts[level + 1];
       const keyHigh = this.tag | shiftedHigh(high, shift);
       const slot = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh);
       if (slot === ABSENT) continue;

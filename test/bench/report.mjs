@@ -4,7 +4,7 @@ import os from "node:os";
 import { join } from "node:path";
 import { textTable, wrapText } from "../../dist/report/text-table.js";
 import { fail } from "../../src/setup/project.mjs";
-import { CLEARING, COLD, model, ROWS } from "./rows.mjs";
+import { model, ROWS } from "./rows.mjs";
 import { measureSimulated } from "./simulated.mjs";
 import { COMPILERS, compiler, compileYardstick, FLAGS, measureYardstick, versionOf } from "./yardstick.mjs";
 
@@ -41,7 +41,6 @@ export function bench(asJson) {
     compiler: compiler === null ? null : versionOf(compiler),
   };
   const results = ROWS.map((row) => measure(row, yardstick));
-  results.push(less(results[ROWS.indexOf(COLD)], results[ROWS.indexOf(CLEARING)]));
   console.log(asJson ? JSON.stringify({ machine, model, results }, null, 2) : text(machine, results));
 }
 
@@ -67,24 +66,6 @@ function measure(row, yardstick) {
     compiled.push(other.nanoseconds / iterations);
   }
   return resultOf(name, iterations, simulated, compiled, counts);
-}
-
-/**
- * The cold walk without what it takes to make it cold, run by run.
- *
- * @param {Result} cold
- * @param {Result} clearing
- */
-function less(cold, clearing) {
-  /** @type {(side: "typescript" | "yardstick") => number[]} */
-  const difference = (side) => cold[side]?.runs.map((run, i) => run - (clearing[side]?.runs[i] ?? 0)) ?? [];
-  return resultOf(
-    "less its clearing",
-    cold.accesses,
-    difference("typescript"),
-    difference("yardstick"),
-    cold.counts,
-  );
 }
 
 /**

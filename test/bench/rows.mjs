@@ -13,7 +13,7 @@ const NEAR = PAGES_2M;
 const FAR = 8 * 2 ** 27 + 1;
 
 /**
- * @typedef {"translate" | "access" | "clear" | "clearAndTranslate" | "mixed"} Operation
+ * @typedef {"translate" | "access" | "clearAndTranslate" | "mixed"} Operation
  * @typedef {Readonly<Record<string, number>>} Counts by the ledger's names
  *
  * @typedef {object} Row
@@ -41,17 +41,6 @@ export const COLD = {
   iterations: 200_000,
   isTrue: (counts, n) =>
     isOnly(counts, { walkLoad: n, walkCompletedLoad4K: n, guestWalkRefL2: 4 * n, eptWalkRefL2: 20 * n }),
-};
-
-/** What it takes to make the walk cold. @type {Row} */
-export const CLEARING = {
-  name: "its clearing alone",
-  operation: "clear",
-  pages: PAGES_2M,
-  ept: true,
-  gap: FAR,
-  iterations: 200_000,
-  isTrue: (counts) => isOnly(counts, {}),
 };
 
 /** @type {Row} */
@@ -115,7 +104,6 @@ export const ROWS = [
   },
   MIXED,
   COLD,
-  CLEARING,
 ];
 
 /**

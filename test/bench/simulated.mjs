@@ -199,14 +199,6 @@ const LOOPS = {
     return digest;
   },
 
-  clear(mmu, _, iterations) {
-    for (let i = 0; i < iterations; i++) {
-      mmu.caches.clear();
-      mmu.hierarchy.evictL1();
-    }
-    return 0;
-  },
-
   clearAndTranslate(mmu, pages, iterations) {
     let digest = 0;
     let page = 0;

@@ -1008,14 +1008,6 @@ std::uint32_t access(Mmu& mmu, Page pages, std::uint64_t iterations) {
   return digest;
 }
 
-std::uint32_t clear(Mmu& mmu, Page, std::uint64_t iterations) {
-  for (std::uint64_t i = 0; i < iterations; i++) {
-    mmu.caches.clear();
-    mmu.hierarchy.evictL1();
-  }
-  return 0;
-}
-
 std::uint32_t clearAndTranslate(Mmu& mmu, Page pages, std::uint64_t iterations) {
   std::uint32_t digest = 0;
   Page page = 0;
@@ -1053,7 +1045,6 @@ using Loop = std::uint32_t (*)(Mmu&, Page, std::uint64_t);
 Loop loopOf(const std::string& operation) {
   if (operation == "translate") return translate;
   if (operation == "access") return access;
-  if (operation == "clear") return clear;
   if (operation == "clearAndTranslate") return clearAndTranslate;
   if (operation == "mixed") return mixed;
   throw std::invalid_argument("operation " + operation + " is not known");
