@@ -77,15 +77,18 @@ class Machine {
   }
 }
 
-/** Address spaces: VPID, PCID, EPT. The first is current when the event comes. */
-const SPACES = {
-  current: [1, 1, 0],
+type Space = readonly [vpid: number, pcid: number, ept: number | null];
+
+/** The address space that is current when the event comes, and all that have something cached. */
+const CURRENT: Space = [1, 1, 0];
+const SPACES: Readonly<Record<string, Space>> = {
+  current: CURRENT,
   "other PCID": [1, 2, 0],
   "other VPID": [2, 1, 0],
   "VPID 0": [0, 1, 0],
   "other EPT": [1, 1, 1],
   linear: [1, 1, null],
-} as const;
+};
 
 /** All pages translated in all address spaces, then the event, then what is still translated without a reference. */
 function kept(event: (mmu: Mmu) => void): Record<string, string[]> {
@@ -103,7 +106,7 @@ function kept(event: (mmu: Mmu) => void): Record<string, string[]> {
         machine.enter(...each);
         for (const one of [OWN, NEIGHBOUR, GLOBAL_PAGE]) machine.mmu.translate(one, 0, READ);
       }
-      machine.enter(...SPACES.current);
+      machine.enter(...CURRENT);
       event(machine.mmu);
       machine.enter(...space);
       if (machine.cost(page).guest === 0) result[name].push(what);
