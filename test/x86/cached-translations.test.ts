@@ -285,10 +285,13 @@ function apply(machine: Machine, one: Exclude<Step, { op: "access" }>, accessedD
       for (const linear of LINEAR) invalidatePage(machine, linear, one.by);
       for (const vpid of [0, 1, 2]) mmu.caches.invvpidSingle(vpid);
       break;
-    case "ept":
+    case "ept": {
+      const readable = (machine.memory.low(EPT_ROOTS[0] + 3, one.gfn) & 1) !== 0;
       machine.ept(0, one.gfn, one.gfn, one.flags);
-      mmu.caches.inveptSingle(EPT_ROOTS[0]);
+      // Nothing is cached from an entry that is not present or misconfigured, so making it usable needs no invalidation.
+      if (readable) mmu.caches.inveptSingle(EPT_ROOTS[0]);
       break;
+    }
     case "cr3":
       // Each PCID has a root of its own, as it must have where MOV to CR3 keeps what is cached.
       mmu.writeCr3(ROOTS[one.pcid] * PAGE + one.pcid, one.keep);

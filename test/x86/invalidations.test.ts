@@ -342,6 +342,19 @@ describe("an exit", () => {
   });
 });
 
+describe("a guest's entry that is not marked as accessed", () => {
+  it("leads to nothing that is cached: once the walk succeeds, every entry on its way is marked", () => {
+    const machine = new Machine();
+    machine.enter(1, 1, 0);
+    for (let level = 0; level < 3; level++) machine.write(PML4 + level, 0, PML4 + level + 1, 0x07);
+    machine.ept(PT, 0);
+    expect(machine.mmu.translate(OWN, 0, READ)).toBe(EPT_VIOLATION);
+    machine.ept(PT, EPT_ALL); // not present before: nothing to invalidate
+    expect(machine.cost(OWN).guest).toBe(4);
+    for (let level = 0; level < 3; level++) expect(machine.memory.low(PML4 + level, 0) & 0x20).toBe(0x20);
+  });
+});
+
 describe("a cached translation that denies an access", () => {
   it("is replaced where the tables allow the access by now: one more walk, and none after it", () => {
     const machine = new Machine();
