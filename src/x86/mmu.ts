@@ -141,6 +141,8 @@ const OFFSET = 7;
 const TABLE_COLUMNS = 8;
 
 const HIT_COLUMNS = 4;
+/** What attributes never are: for an access that needs a user page where a key is denied. */
+const NEVER = -1;
 
 /** In place of an outcome: the walk must be made again from the root. */
 const RESTART = -1;
@@ -531,7 +533,8 @@ export class Mmu {
       const mask = this.guest.rightsMask[kind] | own;
       const value = this.guest.rightsValue[kind] | own;
       const supervisorOnly = this.guest.deniedKeys[kind] === 0 ? 0 : RIGHT_USER;
-      this.hits.set([mask | supervisorOnly, value & ~supervisorOnly, mask, value], HIT_COLUMNS * kind);
+      const keyless = (value & supervisorOnly) === 0 ? value : NEVER;
+      this.hits.set([mask | supervisorOnly, keyless, mask, value], HIT_COLUMNS * kind);
     }
   }
 

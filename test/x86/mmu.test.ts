@@ -4,11 +4,12 @@
  */
 import { beforeEach, describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
-import { READ, WRITE } from "../../src/x86/access.js";
+import { READ, USER, WRITE } from "../../src/x86/access.js";
 import { SPACE_UNIT } from "../../src/x86/address-spaces.js";
 import { DATA_REF, GUEST_WALK_REF, Ledger, X86_PRIMITIVES } from "../../src/x86/ledger.js";
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE_FAULT, TRANSLATED } from "../../src/x86/mmu.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
+import { CR4_PKE, LONG_MODE } from "../../src/x86/registers.js";
 import { SIZE_2M, Tlb } from "../../src/x86/tlb.js";
 
 const HOST = 0x5000;
@@ -23,6 +24,7 @@ const EPT_TABLE = 0b111;
 const EPT_RWX_WB = 0b111 | (6 << 3);
 const EPT_RX_WB = 0b101 | (6 << 3);
 const GUEST_RW = 0b11;
+const GUEST_US = 0b100;
 
 const geometry = loadCpu("sandy-bridge-ep").geometry;
 
@@ -69,6 +71,48 @@ beforeEach(() => {
   write(HOST + GUEST.pdpt, 0, GUEST.pd, GUEST_RW);
   write(HOST + GUEST.pd, 0, GUEST.pt, GUEST_RW);
   write(HOST + GUEST.pt, PAGE_UNDER_TEST, GFN, GUEST_RW);
+});
+
+describe("a cached translation under protection keys", () => {
+  const ACCESSED_DIRTY = 0x60;
+  const AD = 1;
+  const WD = 2;
+
+  /** Caches the page with nothing denied, then does an access under this PKRU: how it ends, and the error code of a fault. */
+  function afterSupervisorRead(pkru: number, us: number, key: number, kind: number, keepsCached: boolean) {
+    mmu.loadRegisters({ ...LONG_MODE, cr4: LONG_MODE.cr4 | CR4_PKE }, GUEST.pml4 * 4096);
+    write(HOST + GUEST.pml4, 0, GUEST.pdpt, GUEST_RW | GUEST_US);
+    write(HOST + GUEST.pdpt, 0, GUEST.pd, GUEST_RW | GUEST_US);
+    write(HOST + GUEST.pd, 0, GUEST.pt, GUEST_RW | GUEST_US);
+    const low = entryLow(GFN, GUEST_RW | us | ACCESSED_DIRTY);
+    memory.write(HOST + GUEST.pt, PAGE_UNDER_TEST, low, entryHigh(GFN) | (key << 27));
+    mmu.caches.clear();
+    mmu.translate(PAGE_UNDER_TEST, 0, READ);
+    mmu.writePkru(pkru);
+    if (!keepsCached) mmu.caches.clear();
+    const outcome = mmu.translate(PAGE_UNDER_TEST, 0, kind);
+    return { outcome, errorCode: outcome === PAGE_FAULT ? mmu.errorCode : null };
+  }
+
+  const kinds = [READ, WRITE, READ | USER, WRITE | USER];
+  const pkrus = [0, AD, WD, AD << 6, WD << 6, (AD | WD) << 6, ~0 >>> 0];
+  it.each(pkrus)("serves what a walk would allow, and nothing else, with PKRU %i", (pkru) => {
+    for (const us of [0, GUEST_US]) {
+      for (const key of [0, 3]) {
+        for (const kind of kinds) {
+          const cached = afterSupervisorRead(pkru, us, key, kind, true);
+          const walked = afterSupervisorRead(pkru, us, key, kind, false);
+          expect({ us, key, kind, ...cached }).toEqual({ us, key, kind, ...walked });
+        }
+      }
+    }
+  });
+
+  it("is no user's page because some key is denied", () => {
+    const denied = { outcome: PAGE_FAULT, errorCode: 0b101 };
+    expect(afterSupervisorRead(AD << 6, 0, 0, READ | USER, true)).toEqual(denied);
+    expect(afterSupervisorRead(AD << 6, GUEST_US, 0, READ | USER, true).outcome).toBe(TRANSLATED);
+  });
 });
 
 describe("a translation", () => {
