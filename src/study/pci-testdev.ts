@@ -12,7 +12,7 @@ import { loadMeasurement, type Measurement, readMeasurement } from "../cost/meas
 import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import { EXIT_EVICTS, type ExitEvicts } from "../kvm/x86.js";
-import { MEMORY_LEVELS } from "../x86/ledger.js";
+import { walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type {
   CalibratedRow,
@@ -187,6 +187,7 @@ function studyCase(measurement: Measurement, conditions: Conditions): StudyCase 
   if (!calibration.feasible) return null;
   const pio = after["portio-wildcard-eventfd"];
   const mmio = after["mmio-wildcard-eventfd"];
+  const { guest, ept } = walkReferences(mmio);
   return {
     calibration,
     comparison: Object.keys(before).map((name) => ({
@@ -199,7 +200,7 @@ function studyCase(measurement: Measurement, conditions: Conditions): StudyCase 
       cpu: conditions.cpu,
       model: loadCpu(conditions.cpu).model,
       exitEvicts: conditions.exitEvicts,
-      references: walkReferences(mmio),
+      references: guest + ept,
       portIo: { ...calibration.bounds(pio), value: calibration.predict(pio) },
       fastMmio: { ...calibration.bounds(mmio), value: calibration.predict(mmio) },
       difference: {
@@ -242,13 +243,6 @@ function countRows(
 
 function perAccess(counts: Counts, accesses: number): Counts {
   return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / accesses]));
-}
-
-function walkReferences(counts: Counts): number {
-  return MEMORY_LEVELS.reduce(
-    (sum, level) => sum + counts[`guestWalkRef${level}`] + counts[`eptWalkRef${level}`],
-    0,
-  );
 }
 
 function calibratedRows(calibration: Calibration): CalibratedRow[] {

@@ -19,6 +19,11 @@ export const SIZE_UNIT = 2 ** HIGH_BITS;
 /** The tag of an address space is a multiple of this, so that the size of a page fits below it, too. */
 export const SPACE_UNIT = 4 * SIZE_UNIT;
 
+/** Whether an entry, of which this is the upper integer of the key, belongs to an address space that `select()` chose. */
+export function isSelected(selected: Uint8Array, keyHigh: number): boolean {
+  return selected[Math.floor(keyHigh / SPACE_UNIT)] !== 0;
+}
+
 /** Address spaces that tags can tell apart. */
 const MAX_SPACES = 2 ** 31 / SPACE_UNIT;
 

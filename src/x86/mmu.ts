@@ -581,7 +581,7 @@ export class Mmu {
   private translateDenied(): Outcome {
     const { kind } = this;
     const { permissionFaultWalks, faultWalkStart } = this.geometry.switches;
-    const { attributes } = this.caches.tlb;
+    const { attributes } = this.tlb;
     const denied = !this.allows(attributes | ATTRIBUTE_DIRTY, kind);
     this.replaced = 1;
     if (!denied) return this.walk(false);

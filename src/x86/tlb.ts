@@ -3,7 +3,7 @@
  * An entry holds a linear (EPT off) or a combined mapping: linear page to host page, with all that decides whether an
  * access may use it. A page is held at the smaller of its sizes in guest paging and EPT.
  */
-import { SIZE_UNIT, SPACE_UNIT } from "./address-spaces.js";
+import { isSelected, SIZE_UNIT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { pageNumber, shiftedHigh, shiftedLow } from "./page-number.js";
 import { ABSENT, type Associativity, SetAssociative } from "./set-associative.js";
@@ -24,7 +24,6 @@ const SHIFTS = [0, 9, 18, 10];
  * Attributes of an entry. Bits 2:0 are the guest's rights (`RIGHT_...` of guest-paging.ts).
  * Bits 7:4 are the EPT's: read, write, execute (supervisor-mode), user-mode execute.
  */
-export const ATTRIBUTE_RIGHTS = 0b111;
 export const ATTRIBUTE_EPT_SHIFT = 4;
 export const ATTRIBUTE_EPT_READ = 1 << 4;
 export const ATTRIBUTE_EPT_WRITE = 1 << 5;
@@ -70,6 +69,7 @@ export class Tlb {
   private readonly data: Level;
   private readonly instruction: Level;
   private readonly second: Level;
+  private readonly levels: readonly Level[];
   /** The first level's 4-Kbyte pages of data, which an access asks before all else. */
   readonly data4K: SetAssociative;
   private readonly second4K: SetAssociative;
@@ -88,8 +88,8 @@ export class Tlb {
     this.data = [this.data4K, store(geometry.dtlb2M), optional(geometry.dtlb1G)];
     this.instruction = [store(geometry.itlb4K), store(geometry.itlb2M), null];
     this.second = [this.second4K, geometry.stlbHolds2M ? this.second4K : null, optional(geometry.stlb1G)];
-    const all = [...this.data, ...this.instruction, ...this.second];
-    this.stores = [...new Set(all.flatMap((one) => one ?? []))];
+    this.levels = [this.data, this.instruction, this.second];
+    this.stores = [...new Set(this.levels.flat().flatMap((one) => one ?? []))];
   }
 
   /** Makes the entries of an address space, and its global ones, the current ones. */
@@ -152,7 +152,7 @@ export class Tlb {
       if (!this.mayHold(size)) continue;
       const keyLow = shiftedLow(low, high, SHIFTS[size]);
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
-      for (const level of [this.data, this.instruction, this.second]) {
+      for (const level of this.levels) {
         level[size]?.remove(keyLow, this.tag | keyHigh);
         level[size]?.remove(keyLow, this.globalTag | keyHigh);
       }
@@ -161,16 +161,14 @@ export class Tlb {
 
   /** Drops all entries of the selected address spaces. */
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.stores) {
-      store.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
-    }
+    for (const store of this.stores) store.removeWhere((_, high) => isSelected(selected, high));
   }
 
   /** Drops the entries of the selected address spaces that belong to the guest page around `page`, fragments and all. */
   invalidatePage(page: number, selected: Uint8Array): void {
     for (const store of this.stores) {
       store.removeWhere((low, high, slot) => {
-        if (selected[Math.floor(high / SPACE_UNIT)] === 0) return false;
+        if (!isSelected(selected, high)) return false;
         const size = Math.floor(high / SIZE_UNIT) % (SPACE_UNIT / SIZE_UNIT);
         const entryPage = pageNumber(low, high % SIZE_UNIT) * 2 ** SHIFTS[size];
         const guestSize = (store.cells[store.at(slot) + ATTRIBUTES] >> ATTRIBUTE_GUEST_SIZE_SHIFT) & 3;

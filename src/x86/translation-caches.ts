@@ -6,7 +6,7 @@
  *
  * Where the manual lets a processor drop more than it must, the model drops what it must; exceptions are named.
  */
-import { type AddressSpace, AddressSpaces, GLOBAL, NO_EPT, SPACE_UNIT } from "./address-spaces.js";
+import { type AddressSpace, AddressSpaces, GLOBAL, isSelected, NO_EPT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
 import { ABSENT, SetAssociative } from "./set-associative.js";
@@ -18,11 +18,6 @@ const PFN_HIGH = 1;
 const VALUE = 2;
 const FRAME = 3;
 const STORED = 4;
-
-/** Drops the entries of the selected address spaces. */
-function dropSpaces(store: SetAssociative | null, selected: Uint8Array): void {
-  store?.removeWhere((_, high) => selected[Math.floor(high / SPACE_UNIT)] !== 0);
-}
 
 /**
  * The paging-structure caches of the guest's structures or of the EPT's: what leads to the table at a level, so that a walk
@@ -146,7 +141,7 @@ export class PagingStructureCaches {
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.stores) dropSpaces(store, selected);
+    for (const store of this.stores) store?.removeWhere((_, high) => isSelected(selected, high));
   }
 
   clear(): void {
@@ -202,7 +197,7 @@ export class NestedTlb {
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    dropSpaces(this.store, selected);
+    this.store?.removeWhere((_, high) => isSelected(selected, high));
   }
 
   clear(): void {
@@ -314,10 +309,12 @@ export class TranslationCaches {
     this.dropWithGuestPhysical((space) => space.ep4ta !== NO_EPT);
   }
 
-  private drop(matches: (space: AddressSpace) => boolean): void {
+  /** Returns what it selected. */
+  private drop(matches: (space: AddressSpace) => boolean): Uint8Array {
     const selected = this.spaces.select(matches);
     this.tlb.invalidateSpaces(selected);
     this.pagingStructures.invalidateSpaces(selected);
+    return selected;
   }
 
   /** Of the paging-structure caches all entries go: the manual demands it of INVLPG and allows it of the others. */
@@ -328,8 +325,7 @@ export class TranslationCaches {
   }
 
   private dropWithGuestPhysical(matches: (space: AddressSpace) => boolean): void {
-    this.drop(matches);
-    const selected = this.spaces.select(matches);
+    const selected = this.drop(matches);
     this.nestedTlb.invalidateSpaces(selected);
     this.eptStructures.invalidateSpaces(selected);
   }
