@@ -120,12 +120,17 @@ export class Ept {
     return level === 1 || ((low & EPT_PAGE_SIZE) !== 0 && this.largeLeaf[level] !== 0);
   }
 
+  /** Whether a readable entry of the last level is misconfigured. */
+  isMisconfiguredPte(low: number, high: number): boolean {
+    return (high & this.reservedHigh) !== 0 || ((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0;
+  }
+
   /** Whether a present entry is misconfigured. */
   isMisconfigured(level: number, low: number, high: number): boolean {
     if ((low & EPT_READ) === 0 && (low & this.misconfiguredUnlessReadable) !== 0) return true;
-    if ((high & this.reservedHigh) !== 0) return true;
-    if (!this.isLeaf(level, low)) return (low & this.tableReservedLow[level]) !== 0;
-    if (((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0) return true;
+    if (!this.isLeaf(level, low))
+      return ((high & this.reservedHigh) | (low & this.tableReservedLow[level])) !== 0;
+    if (this.isMisconfiguredPte(low, high)) return true;
     return level > 1 && (low & this.leafReservedLow[level]) !== 0;
   }
 }

@@ -12,16 +12,17 @@ export const MEMORY_LEVELS = ["L1", "L2", "L3", "Dram"] as const;
 const ACCESSES = ["Load", "Store", "Fetch"] as const;
 const SIZES = ["4K", "2M", "1G"] as const;
 
+// Numbers, not the lengths of the lists above: the compiled package has constants in place of their names, but no lengths.
 /** Index of a primitive in the ledger. Hits, walks: add READ, WRITE or FETCH. */
 export const DTLB_HIT = 0;
 export const STLB_HIT = DTLB_HIT + 1;
-export const WALK = STLB_HIT + ACCESSES.length;
+export const WALK = STLB_HIT + 3;
 /** Walks that end with a translation: add 3 x access, and the size that the TLB holds. */
-export const WALK_COMPLETED = WALK + ACCESSES.length;
+export const WALK_COMPLETED = WALK + 3;
 /** References: add the level that served them (0 = L1 .. 3 = DRAM). */
-export const GUEST_WALK_REF = WALK_COMPLETED + ACCESSES.length * SIZES.length;
-export const EPT_WALK_REF = GUEST_WALK_REF + MEMORY_LEVELS.length;
-export const DATA_REF = EPT_WALK_REF + MEMORY_LEVELS.length;
+export const GUEST_WALK_REF = WALK_COMPLETED + 3 * 3;
+export const EPT_WALK_REF = GUEST_WALK_REF + 4;
+export const DATA_REF = EPT_WALK_REF + 4;
 
 /** Names of the silicon's primitives, in the order of their indexes. `dtlbHit` is any hit in a first-level TLB. */
 export const X86_PRIMITIVES: readonly string[] = [

@@ -3,7 +3,7 @@
  * that holds its line and fills all nearer levels. Nothing is prefetched, and a store is a reference like a load.
  */
 import type { CacheGeometry, CpuGeometry } from "./cpu.js";
-import { ABSENT, SetAssociative } from "./set-associative.js";
+import { ABSENT, type SetAssociativeStores, type Store } from "./set-associative.js";
 
 /** Bytes of a cache line. */
 export const LINE = 64;
@@ -11,17 +11,18 @@ export const LINE = 64;
 /** Above the upper bits of a line's number in a key: lines belong to no address space. */
 const PHYSICAL = 1 << 14;
 
-function cache({ bytes, ways, replacement }: CacheGeometry): SetAssociative {
-  return new SetAssociative({ entries: bytes / LINE, ways }, 0, replacement);
-}
-
 export class MemoryHierarchy {
-  private readonly l1d: SetAssociative;
-  private readonly l2: SetAssociative;
-  private readonly l3: SetAssociative;
+  private readonly l1d: Store;
+  private readonly l2: Store;
+  private readonly l3: Store;
   private readonly inclusive: boolean;
 
-  constructor(geometry: CpuGeometry) {
+  constructor(
+    private readonly stores: SetAssociativeStores,
+    geometry: CpuGeometry,
+  ) {
+    const cache = ({ bytes, ways, replacement }: CacheGeometry) =>
+      stores.add({ entries: bytes / LINE, ways }, 0, replacement);
     this.l1d = cache(geometry.l1d);
     this.l2 = cache(geometry.l2);
     this.l3 = cache(geometry.l3);
@@ -37,40 +38,39 @@ export class MemoryHierarchy {
   reference(pfnLow: number, pfnHigh: number, line: number): number {
     const low = (pfnLow << 6) | line;
     const high = PHYSICAL | (pfnHigh << 6) | (pfnLow >>> 26);
-    return this.l1d.lookup(low, high, high) !== ABSENT ? 0 : this.referenceBehindL1(low, high);
+    if (this.stores.lookup(this.l1d, low, high, high) !== ABSENT) return 0;
+    return this.referenceBehindL1(low, high) | 0;
   }
 
   /** Empties L1D; L2 and L3 keep what they have. */
   evictL1(): void {
-    this.l1d.clear();
+    this.stores.clear(this.l1d);
   }
 
   evictL2(): void {
-    this.l2.clear();
+    this.stores.clear(this.l2);
   }
 
   private referenceBehindL1(low: number, high: number): number {
+    const { stores } = this;
     let level = 1;
-    if (this.l2.lookup(low, high, high) === ABSENT) {
+    if ((stores.lookup(this.l2, low, high, high) | 0) === ABSENT) {
       level = 2;
-      if (this.l3.lookup(low, high, high) === ABSENT) {
+      if ((stores.lookup(this.l3, low, high, high) | 0) === ABSENT) {
         level = 3;
-        const slot = this.l3.choose(low);
-        if (this.inclusive) this.evictInner(slot);
-        this.l3.fill(slot, low, high);
+        stores.insert(this.l3, low, high);
+        if (this.inclusive && stores.evictedHigh !== 0)
+          this.evictInner(stores.evictedLow, stores.evictedHigh);
       }
-      this.l2.insert(low, high);
+      stores.insert(this.l2, low, high);
     }
-    this.l1d.insert(low, high);
+    stores.insert(this.l1d, low, high);
     return level;
   }
 
-  /** What leaves a slot of L3 leaves L1D and L2. */
-  private evictInner(slot: number): void {
-    const low = this.l3.lowIn(slot);
-    const high = this.l3.highIn(slot);
-    if (high === 0) return;
-    this.l2.remove(low, high);
-    this.l1d.remove(low, high);
+  /** What leaves L3 leaves L1D and L2. */
+  private evictInner(low: number, high: number): void {
+    this.stores.remove(this.l2, low, high);
+    this.stores.remove(this.l1d, low, high);
   }
 }

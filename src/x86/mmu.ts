@@ -71,7 +71,7 @@ import {
   LONG_MODE,
   type PagingRegisters,
 } from "./registers.js";
-import { ABSENT } from "./set-associative.js";
+import { ABSENT, type Place, SetAssociativeStores } from "./set-associative.js";
 import {
   ATTRIBUTE_DIRTY,
   ATTRIBUTE_EPT_FETCH,
@@ -88,7 +88,13 @@ import {
   SIZE_4K,
   type Tlb,
 } from "./tlb.js";
-import { TranslationCaches } from "./translation-caches.js";
+import {
+  CACHED_FRAME,
+  CACHED_PFN_HIGH,
+  CACHED_PFN_LOW,
+  CACHED_VALUE,
+  TranslationCaches,
+} from "./translation-caches.js";
 
 /** Bytes of a page. */
 export const PAGE = 4096;
@@ -140,9 +146,11 @@ const PERMISSIONS = 6;
 const OFFSET = 7;
 const TABLE_COLUMNS = 8;
 
-const HIT_COLUMNS = 4;
-/** What attributes never are: for an access that needs a user page where a key is denied. */
-const NEVER = -1;
+/** Of a test of attributes: which of them decide, in the lower half; what they must be, in the upper half. */
+const TEST_BITS = 16;
+const TEST_MASK = 0xffff;
+/** A test that no attributes pass: for an access that needs a user page where a key is denied. */
+const NEVER = 1 << TEST_BITS;
 
 /** In place of an outcome: the walk must be made again from the root. */
 const RESTART = -1;
@@ -158,6 +166,8 @@ export class Mmu {
   private pfnLow = 0;
   private pfnHigh = 0;
 
+  /** What the hierarchy and the caches lie in. */
+  private readonly stores: SetAssociativeStores;
   readonly hierarchy: MemoryHierarchy;
   readonly caches: TranslationCaches;
   private readonly tlb: Tlb;
@@ -180,7 +190,8 @@ export class Mmu {
    * By kind of access: attributes of a TLB entry that decide, and what they must be. First for a look that leaves protection
    * keys out, and user pages with them where a key is denied; then for one that does not.
    */
-  private readonly hits: Int32Array = new Int32Array(HIT_COLUMNS * ACCESS_KINDS);
+  private readonly hits: Int32Array = new Int32Array(ACCESS_KINDS);
+  private readonly keyHits: Int32Array = new Int32Array(ACCESS_KINDS);
 
   // The access under way: the linear page, the offset in it, and what is done.
   private pageLow = 0;
@@ -209,8 +220,10 @@ export class Mmu {
     readonly memory: PhysicalMemory,
     ledger: Ledger,
   ) {
-    this.hierarchy = new MemoryHierarchy(geometry);
-    this.caches = new TranslationCaches(geometry);
+    const stores = new SetAssociativeStores();
+    this.stores = stores;
+    this.caches = new TranslationCaches(stores, geometry);
+    this.hierarchy = new MemoryHierarchy(stores, geometry);
     this.tlb = this.caches.tlb;
     this.counts = ledger.counts;
     this.notNested = geometry.switches.nestedTlbHolds === "all" ? 0 : EPT_VIOLATION_FINAL_GPA;
@@ -231,9 +244,24 @@ export class Mmu {
 
   /** Translates and references one datum: a linear page number, a byte offset. */
   access(page: number, offset: number, kind: AccessKind): Outcome {
-    const outcome = this.translate(page, offset, kind);
+    const { counts, hierarchy } = this;
+    const low = page | 0;
+    const high = low === page ? 0 : highOf(page);
+    const place = this.hit(low, high, kind) | 0;
+    if (place > ABSENT) {
+      // Not by way of the fields: what was just stored is slow to read.
+      const { cells } = this.stores;
+      const pfnLow = cells[place + PFN_LOW];
+      const pfnHigh = cells[place + PFN_HIGH];
+      this.pfnLow = pfnLow;
+      this.pfnHigh = pfnHigh;
+      counts[DTLB_HIT]++;
+      counts[DATA_REF + (hierarchy.reference(pfnLow, pfnHigh, offset >>> 6) | 0)]++;
+      return TRANSLATED;
+    }
+    const outcome = this.translateBehind(low, high, offset, kind, 0 - place);
     if (outcome === TRANSLATED) {
-      this.counts[DATA_REF + this.hierarchy.reference(this.pfnLow, this.pfnHigh, offset >>> 6)]++;
+      counts[DATA_REF + (hierarchy.reference(this.pfnLow, this.pfnHigh, offset >>> 6) | 0)]++;
     }
     return outcome;
   }
@@ -243,32 +271,27 @@ export class Mmu {
    * others. `offset` (bytes) only completes the reported address.
    */
   translate(page: number, offset: number, kind: AccessKind): Outcome {
-    const { tlb } = this;
-    const low = lowOf(page);
+    const low = page | 0;
     const high = low === page ? 0 : highOf(page);
-    let slot = ABSENT;
-    if (accessOf(kind) !== FETCH) {
-      const { data4K } = tlb;
-      slot = data4K.lookup(low, tlb.tag | high, tlb.globalTag | high);
-      if (slot !== ABSENT) {
-        const { cells } = data4K;
-        const at = data4K.at(slot);
-        const attributes = cells[at + ATTRIBUTES];
-        const { hits } = this;
-        // Not allows(): V8 does not take a call into a path that is this long already.
-        if ((attributes & hits[HIT_COLUMNS * kind]) === hits[HIT_COLUMNS * kind + 1]) {
-          this.counts[DTLB_HIT]++;
-          this.pfnLow = cells[at + PFN_LOW];
-          this.pfnHigh = cells[at + PFN_HIGH];
-          return TRANSLATED;
-        }
-      }
+    const place = this.hit(low, high, kind) | 0;
+    if (place > ABSENT) {
+      const { cells } = this.stores;
+      this.pfnLow = cells[place + PFN_LOW];
+      this.pfnHigh = cells[place + PFN_HIGH];
+      this.counts[DTLB_HIT]++;
+      return TRANSLATED;
     }
-    this.pageLow = low;
-    this.pageHigh = high;
-    this.offset = offset;
-    this.kind = kind;
-    return this.translateBehind(slot);
+    return this.translateBehind(low, high, offset, kind, 0 - place);
+  }
+
+  /** The place of a translation among the first level's 4-Kbyte pages of data; negative if it does not serve the access as it is. */
+  private hit(low: number, high: number, kind: AccessKind): Place {
+    if ((kind & 3) === FETCH) return ABSENT;
+    const { tlb, stores } = this;
+    const place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
+    const test = this.hits[kind];
+    // What is at ABSENT passes no test, and is as well not negative.
+    return (stores.cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS ? place : 0 - place;
   }
 
   /** As `translate()`, from a 64-bit linear address. */
@@ -298,7 +321,7 @@ export class Mmu {
     requested: number,
     purpose: number,
   ): Outcome {
-    const { ept, caches, counts, memory, hierarchy } = this;
+    const { ept, caches, counts, memory, hierarchy, stores } = this;
     if (ept === null) {
       this.hostLow = gfnLow;
       this.hostHigh = gfnHigh;
@@ -310,15 +333,17 @@ export class Mmu {
     const { nestedTlb, eptStructures } = caches;
     const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && ept.shadowStack;
     const nested = !shadowStack && (purpose & this.notNested) === 0;
-    if (nested && nestedTlb.lookup(gfnLow, gfnHigh)) {
-      const { value } = nestedTlb;
+    const place = nested ? nestedTlb.lookup(gfnLow, gfnHigh) | 0 : ABSENT;
+    if (place !== ABSENT) {
+      const { cells } = stores;
+      const value = cells[(place + CACHED_VALUE) | 0];
       const dirty = (value & NESTED_DIRTY) !== 0;
       if ((value & requested) !== requested) {
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, value & EPT_ALL);
       }
       if (dirty || (requested & EPT_WRITE) === 0) {
-        this.hostLow = nestedTlb.pfnLow;
-        this.hostHigh = nestedTlb.pfnHigh;
+        this.hostLow = cells[(place + CACHED_PFN_LOW) | 0];
+        this.hostHigh = cells[(place + CACHED_PFN_HIGH) | 0];
         this.hostPermissions = value & EPT_ALL;
         this.hostSize = (value >> NESTED_SIZE_SHIFT) & 3;
         this.hostDirty = dirty;
@@ -339,10 +364,12 @@ export class Mmu {
     if (level === 0) {
       level = ept.levels;
     } else {
-      tableLow = eptStructures.pfnLow;
-      tableHigh = eptStructures.pfnHigh;
-      permissions = eptStructures.value;
-      frame = eptStructures.frame;
+      const { cells } = stores;
+      const table = eptStructures.place;
+      tableLow = cells[(table + CACHED_PFN_LOW) | 0];
+      tableHigh = cells[(table + CACHED_PFN_HIGH) | 0];
+      permissions = cells[(table + CACHED_VALUE) | 0];
+      frame = cells[(table + CACHED_FRAME) | 0];
     }
     const { words } = memory;
     let above = permissions;
@@ -533,8 +560,8 @@ export class Mmu {
       const mask = this.guest.rightsMask[kind] | own;
       const value = this.guest.rightsValue[kind] | own;
       const supervisorOnly = this.guest.deniedKeys[kind] === 0 ? 0 : RIGHT_USER;
-      const keyless = (value & supervisorOnly) === 0 ? value : NEVER;
-      this.hits.set([mask | supervisorOnly, keyless, mask, value], HIT_COLUMNS * kind);
+      this.keyHits[kind] = mask | (value << TEST_BITS);
+      this.hits[kind] = (value & supervisorOnly) === 0 ? this.keyHits[kind] | supervisorOnly : NEVER;
     }
   }
 
@@ -559,18 +586,30 @@ export class Mmu {
     return TRANSLATED;
   }
 
-  /** Goes on where the first level's 4-Kbyte pages of data have no translation that will do: `slot`, if it is there. */
-  private translateBehind(slot: number): Outcome {
-    const { tlb, kind } = this;
+  /** Goes on where the first level's 4-Kbyte pages of data have no translation that will do: `place`, if it is there. */
+  private translateBehind(
+    pageLow: number,
+    pageHigh: number,
+    offset: number,
+    kind: AccessKind,
+    place: Place,
+  ): Outcome {
+    this.pageLow = pageLow;
+    this.pageHigh = pageHigh;
+    this.offset = offset;
+    this.kind = kind;
+    const { tlb } = this;
     const access = accessOf(kind);
-    const { pageLow, pageHigh } = this;
-    if (slot !== ABSENT) {
-      tlb.readData4K(slot);
+    if (place !== ABSENT) {
+      tlb.readData4K(place);
     } else if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH)) {
       this.replaced = 0;
       return this.walk(false);
     }
-    if (!this.allows(tlb.attributes, kind)) return this.translateDenied();
+    const test = this.hits[kind];
+    if ((tlb.attributes & test & TEST_MASK) !== test >> TEST_BITS && !this.allows(tlb.attributes, kind)) {
+      return this.translateDenied();
+    }
     this.counts[tlb.level === 1 ? DTLB_HIT : STLB_HIT + access]++;
     this.pfnLow = tlb.pfnLow;
     this.pfnHigh = tlb.pfnHigh;
@@ -611,9 +650,8 @@ export class Mmu {
 
   /** Whether a TLB entry with these attributes serves an access. */
   private allows(attributes: number, kind: AccessKind): boolean {
-    const { hits } = this;
-    const at = HIT_COLUMNS * kind;
-    return (attributes & hits[at + 2]) === hits[at + 3] && !this.isKeyDenied(attributes, kind);
+    const test = this.keyHits[kind];
+    return (attributes & test & TEST_MASK) === test >> TEST_BITS && !this.isKeyDenied(attributes, kind);
   }
 
   private isKeyDenied(attributes: number, kind: AccessKind): boolean {
@@ -635,19 +673,26 @@ export class Mmu {
   }
 
   private walk(fromRoot: boolean): Outcome {
-    const { guest, caches, counts, memory, hierarchy, tables, pageLow, pageHigh, kind } = this;
+    const { caches, pageLow, pageHigh, kind } = this;
     const { pagingStructures } = caches;
-    const { shifts } = guest;
-    const access = accessOf(kind);
-    counts[WALK + access]++;
-    if (guest.levels === 0) {
+    this.counts[WALK + (kind & 3)]++;
+    if (this.guest.levels === 0) {
       const unpaged = ATTRIBUTE_DIRTY | ALL_RIGHTS;
       return this.translateFinal(pageLow, pageHigh, unpaged, SIZE_1G);
     }
-
     // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
     if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh);
-    let level = pagingStructures.lookup(pageLow, pageHigh);
+    const level = pagingStructures.lookup(pageLow, pageHigh) | 0;
+    return this.walkFrom(level);
+  }
+
+  /** The walk from the table at a level, which `pagingStructures` has found, or from the root for 0. */
+  private walkFrom(start: number): Outcome {
+    const { guest, caches, counts, memory, hierarchy, stores, tables, pageLow, pageHigh, kind } = this;
+    const { pagingStructures } = caches;
+    const { shifts } = guest;
+    const access = accessOf(kind);
+    let level = start;
     /** Whether the guest page frame number of the table is known: a cache holds the host's only. */
     let isKnown = false;
     let gfnLow = 0;
@@ -664,10 +709,12 @@ export class Mmu {
       gfnHigh = highOf(root);
       isKnown = true;
     } else {
-      pfnLow = pagingStructures.pfnLow;
-      pfnHigh = pagingStructures.pfnHigh;
-      frame = pagingStructures.frame;
-      rights = pagingStructures.value;
+      const { cells } = stores;
+      const table = pagingStructures.place;
+      pfnLow = cells[(table + CACHED_PFN_LOW) | 0];
+      pfnHigh = cells[(table + CACHED_PFN_HIGH) | 0];
+      frame = cells[(table + CACHED_FRAME) | 0];
+      rights = cells[(table + CACHED_VALUE) | 0];
       tables[TABLE_COLUMNS * level + GFN_HIGH] = UNKNOWN;
     }
     const first = level;
@@ -766,8 +813,12 @@ export class Mmu {
     this.counts[WALK_COMPLETED + 3 * access + size]++;
     this.pfnLow = this.hostLow;
     this.pfnHigh = this.hostHigh;
-    const fetch = access === FETCH;
-    tlb.insert(pageLow, pageHigh, size, fetch, this.hostLow, this.hostHigh, gfnLow, gfnHigh, all);
+    tlb.pfnLow = this.hostLow;
+    tlb.pfnHigh = this.hostHigh;
+    tlb.gfnLow = gfnLow;
+    tlb.gfnHigh = gfnHigh;
+    tlb.attributes = all;
+    tlb.insert(pageLow, pageHigh, size, access === FETCH);
     return TRANSLATED;
   }
 

@@ -1,13 +1,60 @@
 /**
- * A set-associative store: the one structure behind TLBs, paging-structure caches and data caches.
+ * Set-associative stores: the one structure behind TLBs, paging-structure caches and data caches.
  *
  * A key is two integers, `low` and `high`. Its set is chosen by `low` alone; `high` is never 0, and also carries whatever
- * keeps keys of different address spaces apart. An entry is known by its slot; the integers that its owner stores with it
- * are `cells` from `at(slot)` on. All lies in one array, keys first, so that a search touches few lines of a real cache.
+ * keeps keys of different address spaces apart. An entry is `low`, `high`, a stamp, and then the integers that its owner
+ * stores with it, from `STORED` on.
+ *
+ * Hardware compares all ways of a set at once. A program would do it one by one, most often to find nothing; so an index
+ * says for each of its buckets which entry it holds, or how many. It is exact, and only saves time: what is held, and what
+ * makes room for what, is decided by the sets.
+ *
+ * All stores of a processor lie in one array, because they are asked by turns on the path of every access, and an array is
+ * checked anew wherever another one was in between. There, too, `| 0` tells V8 that a sum, or what a call returns, is an
+ * integer of the machine.
  */
 
+/** A store: the index in `cells` at which it begins. Those that a processor does not have are NO_STORE. */
+export type Store = number;
+export const NO_STORE = 0;
+
+/** An entry: the index in `cells` at which it begins. */
+export type Place = number;
 /** What `find()` and `lookup()` return when the key is absent. */
-export const ABSENT = -1;
+export const ABSENT = 0;
+
+/** Where an entry has what its owner stores. */
+export const STORED = 3;
+
+/** `high` is 0 in an empty entry. */
+const HIGH = 1;
+/** When the entry was last used (lru) or filled (fifo), by the store's clock; 0 in an empty entry. */
+const STAMP = 2;
+
+/** What a store begins with. The stride is the distance of two entries, a power of two; a set spans its ways. */
+const ENTRIES = 0;
+const END = 1;
+const STRIDE = 2;
+const WAYS = 3;
+const SPAN = 4;
+const SETS = 5;
+/** sets - 1 where the number of sets is a power of two, else -1. */
+const SET_MASK = 6;
+/** In bits 4:0 what takes a product of 32 bits to a bucket, which is all of it that a shift takes note of; then the policy. */
+const SHIFT_AND_POLICY = 7;
+const POLICY_SHIFT = 5;
+const NOT_LRU = 1 << POLICY_SHIFT;
+/** How many uses there were that a stamp was given to. */
+export const CLOCK = 8;
+const RANDOM_STATE = 9;
+/** Where the bits of the trees are, `ways` of them for each set: node n has the children 2n and 2n + 1, node 1 is the root. */
+const TREES = 10;
+/** How many places that were empty were filled since all were, and the first of them, so that `clear()` need not go through all. */
+const FILLS = 11;
+const NOTES = 12;
+const NOTED = 64;
+/** The index, by bucket of the keys: 0 if none is held, the place of the only one, or minus the number of those held. */
+const INDEX = NOTES + NOTED;
 
 /** Number of entries and of ways; ways = entries is fully associative. */
 export interface Associativity {
@@ -35,216 +82,291 @@ const PLRU_FILL = 4;
 
 const LAST_STAMP = 2 ** 31 - 1;
 const RANDOM_SEED = 0x9e37_79b9;
+/** 2^32 / the golden ratio: spreads neighbours, and what lies a power of two apart (Fibonacci hashing). */
+const GOLDEN = 0x9e37_79b9;
 
-export class SetAssociative {
-  /**
-   * By slot, one after the other: `low`, `high` (0 in an empty slot), and when the slot was last used (lru) or filled (fifo),
-   * which in an empty slot is older than in any other; then what the owner stores.
-   */
-  readonly cells: Int32Array;
-  private readonly entries: number;
-  private readonly stored: number;
-  private readonly ways: number;
-  private readonly sets: number;
-  /** sets - 1 where the number of sets is a power of two, else -1. */
-  private readonly mask: number;
-  private clock = 0;
-  /** 0 while all slots are known to be empty. */
-  private used = 0;
-  /** The replacement, in the order of REPLACEMENTS: a number is compared at once, a boolean field is first tested for truth. */
-  private readonly policy: number;
-  /** First index in `cells` of what the owner stores. */
-  private readonly first: number;
-  /** Bits of the trees, `ways` bytes for each set: node n has the children 2n and 2n + 1, node 1 is the root. */
-  private readonly tree: Uint8Array;
-  private random = RANDOM_SEED;
+/** Integers in a line of a real cache. What begins with one lies in few of them. */
+const LINE = 16;
+
+/** Buckets of the index for each entry, at least: a bucket with more than one costs a search of the set. */
+const BUCKETS = 2.5;
+
+export class SetAssociativeStores {
+  /** All stores. Another array once a store was added. */
+  cells: Int32Array = new Int32Array(LINE);
+  /** The key that the last `insert()` made room in place of; `evictedHigh` is 0 if the place was empty. */
+  evictedLow = 0;
+  evictedHigh = 0;
 
   /**
+   * Adds an empty store, in time and memory that grow with those that are there already: the largest comes last.
+   *
    * @param stored integers that the owner stores with each entry
    * @throws RangeError for entries that do not fill whole sets, and for a tree over ways that are no power of two
    */
-  constructor({ entries, ways }: Associativity, stored: number, replacement: Replacement = "lru") {
+  add({ entries, ways }: Associativity, stored: number, replacement: Replacement = "lru"): Store {
     if (!(entries > 0 && ways > 0 && entries % ways === 0)) {
       throw new RangeError(
         `entries = ${entries}, ways = ${ways}: entries must be a positive multiple of ways`,
       );
     }
-    this.policy = REPLACEMENTS.indexOf(replacement);
-    const isTree = this.policy === PLRU || this.policy === PLRU_FILL;
+    const policy = REPLACEMENTS.indexOf(replacement);
+    const isTree = policy === PLRU || policy === PLRU_FILL;
     if (isTree && (ways & (ways - 1)) !== 0) {
       throw new RangeError(`ways = ${ways}: ${replacement} needs a power of two`);
     }
-    this.entries = entries;
-    this.first = 3 * entries;
-    this.stored = stored;
-    this.ways = ways;
-    this.sets = entries / ways;
-    this.mask = (this.sets & (this.sets - 1)) === 0 ? this.sets - 1 : -1;
-    this.cells = new Int32Array(entries * (3 + stored));
-    this.tree = new Uint8Array(isTree ? entries : 0);
+    const sets = entries / ways;
+    const stride = STORED + stored;
+    const bucketBits = Math.ceil(Math.log2(BUCKETS * entries));
+    const store = inLine(this.cells.length);
+    const first = inLine(store + INDEX + 2 ** bucketBits);
+    const end = first + stride * entries;
+    const cells = new Int32Array(end + (isTree ? entries : 0));
+    cells.set(this.cells);
+    cells[store + ENTRIES] = first;
+    cells[store + END] = end;
+    cells[store + STRIDE] = stride;
+    cells[store + WAYS] = ways;
+    cells[store + SPAN] = ways * stride;
+    cells[store + SETS] = sets;
+    cells[store + SET_MASK] = (sets & (sets - 1)) === 0 ? sets - 1 : -1;
+    cells[store + RANDOM_STATE] = RANDOM_SEED;
+    cells[store + TREES] = end;
+    cells[store + SHIFT_AND_POLICY] = (policy << POLICY_SHIFT) | (32 - bucketBits);
+    this.cells = cells;
+    return store;
   }
 
-  /** Index in `cells` of what the owner stores with a slot. */
-  at(slot: number): number {
-    return this.first + slot * this.stored;
+  /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
+  find(store: Store, low: number, high: number, otherHigh: number): Place {
+    const { cells } = this;
+    const place = cells[this.bucketOf(store, low)];
+    if (place < 0) return this.search(store, low, high, otherHigh);
+    // Place 0 is no entry and has no key: no `high` is 0.
+    const found = cells[place + HIGH];
+    return cells[place] === low && (found === high || found === otherHigh) ? place : ABSENT;
   }
 
-  /** The slot of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing. */
-  find(low: number, high: number, otherHigh: number): number {
-    const { cells, entries } = this;
-    let slot = this.firstSlot(low);
-    const end = slot + this.ways;
-    do {
-      if (cells[slot] === low) {
-        const found = cells[slot + entries];
-        if (found === high || found === otherHigh) return slot;
+  /**
+   * As `find()`, and an entry that is found counts as used. This is most of an access, and so short that V8 takes it into
+   * its callers: only what LRU needs is here.
+   */
+  lookup(store: Store, low: number, high: number, otherHigh: number): Place {
+    const { cells } = this;
+    const shiftAndPolicy = cells[store + SHIFT_AND_POLICY];
+    const place = cells[store + INDEX + (Math.imul(low, GOLDEN) >>> shiftAndPolicy)];
+    if (place < 0) return this.lookupInSet(store, low, high, otherHigh) | 0;
+    if (cells[place] !== low) return ABSENT;
+    const found = cells[place + HIGH];
+    if (found !== high && found !== otherHigh) return ABSENT;
+    const now = cells[store + CLOCK] + 1;
+    if (shiftAndPolicy >= NOT_LRU || now === LAST_STAMP) this.use(store, place);
+    else cells[place + STAMP] = cells[store + CLOCK] = now;
+    return place;
+  }
+
+  /** The place that now holds a key that was absent; it counts as used. What it held before is in `evictedLow` and `evictedHigh`. */
+  insert(store: Store, low: number, high: number): Place {
+    const { cells } = this;
+    const shiftAndPolicy = cells[(store + SHIFT_AND_POLICY) | 0];
+    const policy = shiftAndPolicy >> POLICY_SHIFT;
+    const place = (policy <= FIFO ? this.oldest(store, low) : this.choose(store, low)) | 0;
+    const evictedLow = cells[place];
+    const evictedHigh = cells[(place + HIGH) | 0];
+    this.evictedLow = evictedLow;
+    this.evictedHigh = evictedHigh;
+    cells[place] = low | 0;
+    cells[(place + HIGH) | 0] = high | 0;
+
+    if (evictedHigh === 0) {
+      const fills = cells[store + FILLS];
+      if (fills < NOTED) cells[store + NOTES + fills] = place;
+      if (fills <= NOTED) cells[store + FILLS] = fills + 1;
+    } else {
+      const evictedBucket = (store + INDEX + (Math.imul(evictedLow, GOLDEN) >>> shiftAndPolicy)) | 0;
+      const rest = cells[evictedBucket];
+      cells[evictedBucket] = rest > 0 ? 0 : (rest + 1) | 0;
+    }
+    const bucket = (store + INDEX + (Math.imul(low, GOLDEN) >>> shiftAndPolicy)) | 0;
+    const held = cells[bucket];
+    cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
+
+    if (policy <= FIFO) this.stamp(store, place);
+    else if (policy >= PLRU) this.pointAway(store, place);
+    return place;
+  }
+
+  /** The upper integer of the key in a place. */
+  highIn(place: Place): number {
+    return this.cells[(place + HIGH) | 0];
+  }
+
+  remove(store: Store, low: number, high: number): void {
+    const place = this.find(store, low, high, high);
+    if (place !== ABSENT) this.empty(store, place);
+  }
+
+  /** Empties the places that `dropped` says: called with the key and the place of each entry in use. */
+  removeWhere(store: Store, dropped: (low: number, high: number, place: Place) => boolean): void {
+    const { cells } = this;
+    for (let place = cells[store + ENTRIES]; place < cells[store + END]; place += cells[store + STRIDE]) {
+      const high = cells[place + HIGH];
+      if (high !== 0 && dropped(cells[place], high, place)) this.empty(store, place);
+    }
+  }
+
+  clear(store: Store): void {
+    const { cells } = this;
+    const fills = cells[store + FILLS];
+    cells[store + FILLS] = 0;
+    if (fills <= NOTED) {
+      for (let note = 0; note < fills; note++) {
+        const place = cells[store + NOTES + note];
+        cells[place + HIGH] = 0;
+        cells[place + STAMP] = 0;
+        cells[this.bucketOf(store, cells[place])] = 0;
       }
-    } while (++slot < end);
+      return;
+    }
+    for (let place = cells[store + ENTRIES]; place < cells[store + END]; place += cells[store + STRIDE]) {
+      cells[place + HIGH] = 0;
+      cells[place + STAMP] = 0;
+    }
+    cells.fill(0, store + INDEX, cells[store + ENTRIES]);
+  }
+
+  private empty(store: Store, place: Place): void {
+    const { cells } = this;
+    const bucket = this.bucketOf(store, cells[place]);
+    const held = cells[bucket];
+    cells[bucket] = held > 0 ? 0 : held + 1;
+    cells[place + HIGH] = 0;
+    cells[place + STAMP] = 0;
+  }
+
+  private lookupInSet(store: Store, low: number, high: number, otherHigh: number): Place {
+    const place = this.search(store, low, high, otherHigh) | 0;
+    if (place !== ABSENT) this.use(store, place);
+    return place;
+  }
+
+  private use(store: Store, place: Place): void {
+    const policy = this.cells[store + SHIFT_AND_POLICY] >> POLICY_SHIFT;
+    if (policy === LRU) this.stamp(store, place);
+    else if (policy >= PLRU) this.pointAway(store, place);
+  }
+
+  private stamp(store: Store, place: Place): void {
+    const { cells } = this;
+    const now = cells[store + CLOCK] + 1;
+    cells[place + STAMP] = cells[store + CLOCK] = now;
+    if (now === LAST_STAMP) this.renumber(store);
+  }
+
+  private bucketOf(store: Store, low: number): number {
+    const { cells } = this;
+    return store + INDEX + (Math.imul(low, GOLDEN) >>> cells[store + SHIFT_AND_POLICY]);
+  }
+
+  /** As `find()`, where the bucket holds more than one key, or one whose place is not known. */
+  private search(store: Store, low: number, high: number, otherHigh: number): Place {
+    const { cells } = this;
+    const stride = cells[(store + STRIDE) | 0];
+    let place = this.firstOf(store, low);
+    const end = (place + cells[(store + SPAN) | 0]) | 0;
+    for (; place < end; place = (place + stride) | 0) {
+      if (cells[place] !== low) continue;
+      const found = cells[(place + HIGH) | 0];
+      if (found !== high && found !== otherHigh) continue;
+      const bucket = this.bucketOf(store, low);
+      if (cells[bucket] === -1) cells[bucket] = place;
+      return place;
+    }
     return ABSENT;
   }
 
-  /** As `find()`, and a slot that is found counts as used. */
-  lookup(low: number, high: number, otherHigh: number): number {
-    const { cells, entries } = this;
-    let slot = this.firstSlot(low);
-    const end = slot + this.ways;
-    // Not find(): on the path of every access a call costs as much as the search. The look before the loop lets V8 keep
-    // what it must check of the array out of it.
-    if (cells[slot] !== low) {
-      do {
-        if (++slot === end) return ABSENT;
-      } while (cells[slot] !== low);
-    }
-    for (;;) {
-      const found = cells[slot + entries];
-      if (found === high || found === otherHigh) {
-        if (this.policy === LRU) {
-          if (this.clock === LAST_STAMP) this.renumber();
-          cells[slot + 2 * entries] = ++this.clock;
-        } else if (this.policy >= PLRU) this.pointAway(slot);
-        return slot;
-      }
-      do {
-        if (++slot === end) return ABSENT;
-      } while (cells[slot] !== low);
-    }
-  }
-
-  /** The slot that now holds a key that was absent. What it held before is gone; it counts as used. */
-  insert(low: number, high: number): number {
-    const slot = this.choose(low);
-    this.fill(slot, low, high);
-    return slot;
-  }
-
-  /** The slot that an absent key goes to next. */
-  choose(low: number): number {
-    const first = this.firstSlot(low);
-    if (this.policy > FIFO) return this.chooseWithoutStamps(first);
+  /** The place of the first way of a key's set. */
+  private firstOf(store: Store, low: number): Place {
     const { cells } = this;
-    if (cells[first + this.entries] === 0) return first;
-    let stamp = first + 2 * this.entries;
-    const end = stamp + this.ways;
-    let oldest = stamp;
-    let least = cells[stamp];
-    while (++stamp < end) {
-      if (cells[stamp] < least) {
-        least = cells[stamp];
-        oldest = stamp;
+    const mask = cells[(store + SET_MASK) | 0];
+    const set = mask >= 0 ? low & mask : ((low >>> 0) % cells[(store + SETS) | 0]) | 0;
+    return (cells[(store + ENTRIES) | 0] + Math.imul(set, cells[(store + SPAN) | 0])) | 0;
+  }
+
+  /** The place in a key's set that was used or filled before the others. */
+  private oldest(store: Store, low: number): Place {
+    const { cells } = this;
+    const first = this.firstOf(store, low);
+    const stride = cells[(store + STRIDE) | 0];
+    const end = (first + cells[(store + SPAN) | 0]) | 0;
+    let oldest = first;
+    let least = cells[(first + STAMP) | 0];
+    for (let place = (first + stride) | 0; least !== 0 && place < end; place = (place + stride) | 0) {
+      const stamp = cells[(place + STAMP) | 0];
+      if (stamp < least) {
+        least = stamp;
+        oldest = place;
       }
     }
-    return oldest - 2 * this.entries;
-  }
-
-  /** Puts a key into a slot that `choose()` returned. */
-  fill(slot: number, low: number, high: number): void {
-    const { cells, entries } = this;
-    this.used = 1;
-    cells[slot] = low;
-    cells[slot + entries] = high;
-    if (this.policy <= FIFO) {
-      if (this.clock === LAST_STAMP) this.renumber();
-      cells[slot + 2 * entries] = ++this.clock;
-    } else if (this.policy >= PLRU) this.pointAway(slot);
-  }
-
-  /** The key in a slot: `high` is 0 if there is none. */
-  lowIn(slot: number): number {
-    return this.cells[slot];
-  }
-
-  highIn(slot: number): number {
-    return this.cells[slot + this.entries];
-  }
-
-  remove(low: number, high: number): void {
-    const slot = this.find(low, high, high);
-    if (slot !== ABSENT) this.empty(slot);
-  }
-
-  /** Empties the slots that `dropped` says: called with the key and the slot of each one in use. */
-  removeWhere(dropped: (low: number, high: number, slot: number) => boolean): void {
-    for (let slot = 0; slot < this.entries; slot++) {
-      const high = this.highIn(slot);
-      if (high !== 0 && dropped(this.lowIn(slot), high, slot)) this.empty(slot);
-    }
-  }
-
-  clear(): void {
-    if (this.used === 0) return;
-    this.cells.fill(0, this.entries, 2 * this.entries);
-    this.used = 0;
-  }
-
-  private empty(slot: number): void {
-    this.cells[slot + this.entries] = 0;
-    this.cells[slot + 2 * this.entries] = 0;
-  }
-
-  private firstSlot(low: number): number {
-    return (this.mask >= 0 ? low & this.mask : (low >>> 0) % this.sets) * this.ways;
+    return oldest;
   }
 
   /** Replaces the stamps of each set by the smallest that keep their order. */
-  private renumber(): void {
-    const stamps = this.cells.subarray(2 * this.entries, 3 * this.entries);
-    for (let first = 0; first < this.entries; first += this.ways) {
-      const slots = Array.from({ length: this.ways }, (_, way) => first + way);
-      slots.sort((one, other) => stamps[one] - stamps[other]);
+  private renumber(store: Store): void {
+    const { cells } = this;
+    const ways = cells[store + WAYS];
+    for (let first = cells[store + ENTRIES]; first < cells[store + END]; first += cells[store + SPAN]) {
+      const stamps = Array.from({ length: ways }, (_, way) => first + way * cells[store + STRIDE] + STAMP);
+      stamps.sort((one, other) => cells[one] - cells[other]);
       // Those that were emptied stay at 0.
-      slots.forEach((slot, rank) => {
-        if (stamps[slot] !== 0) stamps[slot] = rank + 1;
+      stamps.forEach((stamp, rank) => {
+        if (cells[stamp] !== 0) cells[stamp] = rank + 1;
       });
     }
-    this.clock = this.ways;
+    cells[store + CLOCK] = ways;
   }
 
-  private chooseWithoutStamps(first: number): number {
-    if (this.policy !== PLRU) {
-      for (let slot = first; slot < first + this.ways; slot++) {
-        if (this.highIn(slot) === 0) return slot;
+  /** The place that a key goes to where there are no stamps. */
+  private choose(store: Store, low: number): Place {
+    const { cells } = this;
+    const first = this.firstOf(store, low);
+    const stride = cells[store + STRIDE];
+    const ways = cells[store + WAYS];
+    const policy = cells[store + SHIFT_AND_POLICY] >> POLICY_SHIFT;
+    if (policy !== PLRU) {
+      for (let way = 0; way < ways; way++) {
+        if (cells[first + way * stride + HIGH] === 0) return first + way * stride;
       }
     }
-    if (this.policy === RANDOM) return first + (this.nextRandom() % this.ways);
+    if (policy === RANDOM) return first + (this.nextRandom(store) % ways) * stride;
+    const tree = cells[store + TREES] + (first - cells[store + ENTRIES]) / stride;
     let node = 1;
-    while (node < this.ways) node = 2 * node + this.tree[first + node];
-    return first + node - this.ways;
+    while (node < ways) node = 2 * node + cells[tree + node];
+    return first + (node - ways) * stride;
   }
 
-  /** Turns the bits above a slot to the other side. */
-  private pointAway(slot: number): void {
-    const way = slot % this.ways;
-    const first = slot - way;
-    for (let node = way + this.ways; node > 1; node >>= 1) this.tree[first + (node >> 1)] = (node & 1) ^ 1;
+  /** Turns the bits above a place to the other side. */
+  private pointAway(store: Store, place: Place): void {
+    const { cells } = this;
+    const ways = cells[store + WAYS];
+    const entry = (place - cells[store + ENTRIES]) / cells[store + STRIDE];
+    const way = entry % ways;
+    const tree = cells[store + TREES] + entry - way;
+    for (let node = way + ways; node > 1; node >>= 1) cells[tree + (node >> 1)] = (node & 1) ^ 1;
   }
 
   /** Marsaglia's xorshift generator of 32 bits. */
-  private nextRandom(): number {
-    let x = this.random;
+  private nextRandom(store: Store): number {
+    let x = this.cells[store + RANDOM_STATE];
     x ^= x << 13;
     x ^= x >>> 17;
     x ^= x << 5;
-    this.random = x;
+    this.cells[store + RANDOM_STATE] = x;
     return x >>> 0;
   }
+}
+
+/** The next index at which a line begins. */
+function inLine(index: number): number {
+  return Math.ceil(index / LINE) * LINE;
 }

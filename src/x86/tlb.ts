@@ -6,13 +6,23 @@
 import { isSelected, SIZE_UNIT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { pageNumber, shiftedHigh, shiftedLow } from "./page-number.js";
-import { ABSENT, type Associativity, SetAssociative } from "./set-associative.js";
+import {
+  ABSENT,
+  type Associativity,
+  NO_STORE,
+  type Place,
+  type SetAssociativeStores,
+  STORED,
+  type Store,
+} from "./set-associative.js";
 
 /** Sizes of a page. A guest's page of 4 Mbyte is held as two of 2 Mbyte. */
 export const SIZE_4K = 0;
 export const SIZE_2M = 1;
 export const SIZE_1G = 2;
 const SIZE_4M = 3;
+/** In place of a size. */
+const NONE = -1;
 
 /** Pages of 4 Kbyte in a page of 2 Mbyte. */
 export const PAGES_2M = 2 ** 9;
@@ -43,18 +53,21 @@ export function guestSizeAttribute(shift: number): number {
 }
 
 /** What is stored with an entry: its first host page and first guest page (two each, as in page-number.ts), attributes. */
-export const PFN_LOW = 0;
-export const PFN_HIGH = 1;
-const GFN_LOW = 2;
-const GFN_HIGH = 3;
-export const ATTRIBUTES = 4;
-const STORED = 5;
+export const PFN_LOW = STORED;
+export const PFN_HIGH = STORED + 1;
+const GFN_LOW = STORED + 2;
+const GFN_HIGH = STORED + 3;
+export const ATTRIBUTES = STORED + 4;
+const COLUMNS = 5;
 
-/** What has a place for pages of each size; null where it has none. */
-type Level = readonly (SetAssociative | null)[];
+/** What holds pages of each size. */
+type Level = readonly Store[];
 
 export class Tlb {
-  /** What the last successful lookup found: the host page, the guest page, attributes, the level (1 or 2) that held it. */
+  /**
+   * Of a page, what the last successful lookup found, or what `insert()` is to take: the host page, the guest page,
+   * attributes; and the level (1 or 2) that held it.
+   */
   pfnLow = 0;
   pfnHigh = 0;
   gfnLow = 0;
@@ -71,25 +84,26 @@ export class Tlb {
   private readonly second: Level;
   private readonly levels: readonly Level[];
   /** The first level's 4-Kbyte pages of data, which an access asks before all else. */
-  readonly data4K: SetAssociative;
-  private readonly second4K: SetAssociative;
-  private readonly stores: readonly SetAssociative[];
+  readonly data4K: Store;
+  private readonly second4K: Store;
+  private readonly all: readonly Store[];
   /** By size of a page larger than 4 Kbyte, a bit: entries of it were made since all were dropped, and need a look. */
   private held = 0;
 
-  constructor(geometry: CpuGeometry) {
-    const store = (associativity: Associativity) =>
-      new SetAssociative(associativity, STORED, geometry.tlbReplacement);
-    const optional = (associativity: Associativity | null) =>
-      associativity === null ? null : store(associativity);
+  constructor(
+    private readonly stores: SetAssociativeStores,
+    geometry: CpuGeometry,
+  ) {
+    const store = (associativity: Associativity | null) =>
+      associativity === null ? NO_STORE : stores.add(associativity, COLUMNS, geometry.tlbReplacement);
     this.data4K = store(geometry.dtlb4K);
     // 4-Kbyte and 2-Mbyte pages share the second level's entries; their tags differ.
     this.second4K = store(geometry.stlb);
-    this.data = [this.data4K, store(geometry.dtlb2M), optional(geometry.dtlb1G)];
-    this.instruction = [store(geometry.itlb4K), store(geometry.itlb2M), null];
-    this.second = [this.second4K, geometry.stlbHolds2M ? this.second4K : null, optional(geometry.stlb1G)];
+    this.data = [this.data4K, store(geometry.dtlb2M), store(geometry.dtlb1G)];
+    this.instruction = [store(geometry.itlb4K), store(geometry.itlb2M), NO_STORE];
+    this.second = [this.second4K, geometry.stlbHolds2M ? this.second4K : NO_STORE, store(geometry.stlb1G)];
     this.levels = [this.data, this.instruction, this.second];
-    this.stores = [...new Set(this.levels.flat().flatMap((one) => one ?? []))];
+    this.all = [...new Set(this.levels.flat())].filter((one) => one !== NO_STORE);
   }
 
   /** Makes the entries of an address space, and its global ones, the current ones. */
@@ -104,39 +118,30 @@ export class Tlb {
    */
   lookupBehind(low: number, high: number, fetch: boolean): boolean {
     if (fetch || this.held !== 0) return this.lookupEverywhere(low, high, fetch);
-    const slot = this.second4K.lookup(low, this.tag | high, this.globalTag | high);
-    if (slot === ABSENT) return false;
+    const { stores } = this;
+    const place = stores.lookup(this.second4K, low, this.tag | high, this.globalTag | high) | 0;
+    if (place === ABSENT) return false;
+    const first = stores.insert(this.data4K, low, stores.highIn(place)) | 0;
+    const { cells } = stores;
     this.level = 2;
-    this.read(this.second4K, slot, 0);
-    this.fill(this.data4K, low, this.tagOf(this.attributes) | high, -1);
+    cells[(first + PFN_LOW) | 0] = this.pfnLow = cells[(place + PFN_LOW) | 0];
+    cells[(first + PFN_HIGH) | 0] = this.pfnHigh = cells[(place + PFN_HIGH) | 0];
+    cells[(first + GFN_LOW) | 0] = this.gfnLow = cells[(place + GFN_LOW) | 0];
+    cells[(first + GFN_HIGH) | 0] = this.gfnHigh = cells[(place + GFN_HIGH) | 0];
+    cells[(first + ATTRIBUTES) | 0] = this.attributes = cells[(place + ATTRIBUTES) | 0];
     return true;
   }
 
-  /** Takes over what a slot of `data4K` holds. */
-  readData4K(slot: number): void {
+  /** Takes over what a place of `data4K` holds. */
+  readData4K(place: Place): void {
     this.level = 1;
-    this.read(this.data4K, slot, 0);
+    this.read(place, 0);
   }
 
-  /** Makes an entry of this size around a page, from host page, guest page and attributes of the page itself. */
-  insert(
-    low: number,
-    high: number,
-    size: number,
-    fetch: boolean,
-    pfnLow: number,
-    pfnHigh: number,
-    gfnLow: number,
-    gfnHigh: number,
-    attributes: number,
-  ): void {
-    this.pfnLow = pfnLow;
-    this.pfnHigh = pfnHigh;
-    this.gfnLow = gfnLow;
-    this.gfnHigh = gfnHigh;
-    this.attributes = attributes;
+  /** Makes an entry of this size around a page, from what the fields say of the page itself. */
+  insert(low: number, high: number, size: number, fetch: boolean): void {
     if (size === SIZE_4K && !fetch) {
-      const keyHigh = this.tagOf(attributes) | high;
+      const keyHigh = this.tagOf(this.attributes) | high;
       this.fill(this.data4K, low, keyHigh, -1);
       this.fill(this.second4K, low, keyHigh, -1);
       return;
@@ -153,25 +158,27 @@ export class Tlb {
       const keyLow = shiftedLow(low, high, SHIFTS[size]);
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
       for (const level of this.levels) {
-        level[size]?.remove(keyLow, this.tag | keyHigh);
-        level[size]?.remove(keyLow, this.globalTag | keyHigh);
+        if (level[size] === NO_STORE) continue;
+        this.stores.remove(level[size], keyLow, this.tag | keyHigh);
+        this.stores.remove(level[size], keyLow, this.globalTag | keyHigh);
       }
     }
   }
 
   /** Drops all entries of the selected address spaces. */
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.stores) store.removeWhere((_, high) => isSelected(selected, high));
+    for (const store of this.all) this.stores.removeWhere(store, (_, high) => isSelected(selected, high));
   }
 
   /** Drops the entries of the selected address spaces that belong to the guest page around `page`, fragments and all. */
   invalidatePage(page: number, selected: Uint8Array): void {
-    for (const store of this.stores) {
-      store.removeWhere((low, high, slot) => {
+    const { cells } = this.stores;
+    for (const store of this.all) {
+      this.stores.removeWhere(store, (low, high, place) => {
         if (!isSelected(selected, high)) return false;
         const size = Math.floor(high / SIZE_UNIT) % (SPACE_UNIT / SIZE_UNIT);
         const entryPage = pageNumber(low, high % SIZE_UNIT) * 2 ** SHIFTS[size];
-        const guestSize = (store.cells[store.at(slot) + ATTRIBUTES] >> ATTRIBUTE_GUEST_SIZE_SHIFT) & 3;
+        const guestSize = (cells[place + ATTRIBUTES] >> ATTRIBUTE_GUEST_SIZE_SHIFT) & 3;
         const pages = 2 ** SHIFTS[guestSize];
         return Math.floor(page / pages) === Math.floor(entryPage / pages);
       });
@@ -179,7 +186,7 @@ export class Tlb {
   }
 
   clear(): void {
-    for (const store of this.stores) store.clear();
+    for (const store of this.all) this.stores.clear(store);
     this.held = 0;
   }
 
@@ -190,10 +197,10 @@ export class Tlb {
   private lookupEverywhere(low: number, high: number, fetch: boolean): boolean {
     const first = fetch ? this.instruction : this.data;
     this.level = 1;
-    if (this.lookupIn(first, low, high) !== ABSENT) return true;
+    if (this.lookupIn(first, low, high) !== NONE) return true;
     this.level = 2;
     const size = this.lookupIn(this.second, low, high);
-    if (size === ABSENT) return false;
+    if (size === NONE) return false;
     this.fillLevel(first, size, low, high);
     return true;
   }
@@ -202,36 +209,35 @@ export class Tlb {
     return size === SIZE_4K || (this.held & (1 << size)) !== 0;
   }
 
-  /** The size of the page under which a level has a translation, or ABSENT. */
+  /** The size of the page under which a level has a translation, or NONE. */
   private lookupIn(level: Level, low: number, high: number): number {
     for (let size = SIZE_4K; size <= SIZE_1G; size++) {
       const store = level[size];
-      if (store === null || !this.mayHold(size)) continue;
+      if (store === NO_STORE || !this.mayHold(size)) continue;
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
       const keyLow = shiftedLow(low, high, SHIFTS[size]);
-      const slot = store.lookup(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
-      if (slot === ABSENT) continue;
-      this.read(store, slot, low & ((1 << SHIFTS[size]) - 1));
+      const place = this.stores.lookup(store, keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
+      if (place === ABSENT) continue;
+      this.read(place, low & ((1 << SHIFTS[size]) - 1));
       return size;
     }
-    return ABSENT;
+    return NONE;
   }
 
-  /** Takes over what a slot holds, for the page `inside` pages behind its first. */
-  private read(store: SetAssociative, slot: number, inside: number): void {
-    const { cells } = store;
-    const at = store.at(slot);
-    this.pfnLow = cells[at + PFN_LOW] | inside;
-    this.pfnHigh = cells[at + PFN_HIGH];
-    this.gfnLow = cells[at + GFN_LOW] | inside;
-    this.gfnHigh = cells[at + GFN_HIGH];
-    this.attributes = cells[at + ATTRIBUTES];
+  /** Takes over what a place holds, for the page `inside` pages behind its first. */
+  private read(place: Place, inside: number): void {
+    const { cells } = this.stores;
+    this.pfnLow = cells[(place + PFN_LOW) | 0] | inside;
+    this.pfnHigh = cells[(place + PFN_HIGH) | 0];
+    this.gfnLow = cells[(place + GFN_LOW) | 0] | inside;
+    this.gfnHigh = cells[(place + GFN_HIGH) | 0];
+    this.attributes = cells[(place + ATTRIBUTES) | 0];
   }
 
   /** Puts what the fields say of a page into a level: where it has no entries of this size, into the next smaller. */
   private fillLevel(level: Level, size: number, low: number, high: number): void {
     const store = level[size];
-    if (store !== null) {
+    if (store !== NO_STORE) {
       const shift = SHIFTS[size];
       const keyHigh = this.tagOf(this.attributes) | (size * SIZE_UNIT) | shiftedHigh(high, shift);
       this.fill(store, shiftedLow(low, high, shift), keyHigh, -(1 << shift));
@@ -242,13 +248,13 @@ export class Tlb {
   }
 
   /** Puts what the fields say into an entry. `mask` takes a page number to the first of the entry's page. */
-  private fill(store: SetAssociative, keyLow: number, keyHigh: number, mask: number): void {
-    const at = store.at(store.insert(keyLow, keyHigh));
-    const { cells } = store;
-    cells[at + PFN_LOW] = this.pfnLow & mask;
-    cells[at + PFN_HIGH] = this.pfnHigh;
-    cells[at + GFN_LOW] = this.gfnLow & mask;
-    cells[at + GFN_HIGH] = this.gfnHigh;
-    cells[at + ATTRIBUTES] = this.attributes;
+  private fill(store: Store, keyLow: number, keyHigh: number, mask: number): void {
+    const place = this.stores.insert(store, keyLow, keyHigh) | 0;
+    const { cells } = this.stores;
+    cells[(place + PFN_LOW) | 0] = this.pfnLow & mask;
+    cells[(place + PFN_HIGH) | 0] = this.pfnHigh;
+    cells[(place + GFN_LOW) | 0] = this.gfnLow & mask;
+    cells[(place + GFN_HIGH) | 0] = this.gfnHigh;
+    cells[(place + ATTRIBUTES) | 0] = this.attributes;
   }
 }

@@ -9,15 +9,22 @@
 import { type AddressSpace, AddressSpaces, GLOBAL, isSelected, NO_EPT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
-import { ABSENT, SetAssociative } from "./set-associative.js";
+import {
+  ABSENT,
+  NO_STORE,
+  type Place,
+  type SetAssociativeStores,
+  STORED,
+  type Store,
+} from "./set-associative.js";
 import { Tlb } from "./tlb.js";
 
 /** What is stored with an entry: page frame number (two), what its owner says with it, and where the frame's words are. */
-const PFN_LOW = 0;
-const PFN_HIGH = 1;
-const VALUE = 2;
-const FRAME = 3;
-const STORED = 4;
+export const CACHED_PFN_LOW = STORED;
+export const CACHED_PFN_HIGH = STORED + 1;
+export const CACHED_VALUE = STORED + 2;
+export const CACHED_FRAME = STORED + 3;
+const COLUMNS = 4;
 
 /**
  * The paging-structure caches of the guest's structures or of the EPT's: what leads to the table at a level, so that a walk
@@ -25,31 +32,25 @@ const STORED = 4;
  * integers, as in page-number.ts.
  */
 export class PagingStructureCaches {
+  /** What the last successful lookup found. */
+  place: Place = ABSENT;
+
   private tag = 0;
   private shifts: Int32Array = new Int32Array(0);
   private levels = 0;
-  private readonly stores: readonly (SetAssociative | null)[];
-  /** That of the level that most lookups end at, and what takes a page number to its keys. Its entries are stored first. */
-  private readonly pdeCache: SetAssociative | null;
+  private readonly byLevel: readonly Store[];
+  /** That of the level that most lookups end at, and what takes a page number to its keys. */
+  private readonly pdeCache: Store;
   private pdeShift = 0;
-  /** What is stored with the entries of all levels, and where those of each begin. */
-  private readonly stored: Int32Array;
-  private readonly starts: readonly number[];
-  /** Where it is for the entry that the last successful lookup found. */
-  private at = 0;
 
-  constructor(geometry: CpuGeometry) {
-    const { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement } = geometry;
-    const levels = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache];
-    this.stores = levels.map((one) => (one === null ? null : new SetAssociative(one, 0, tlbReplacement)));
-    this.pdeCache = this.stores[1];
-    let end = 0;
-    this.starts = levels.map((one) => {
-      const start = end;
-      end += STORED * (one?.entries ?? 0);
-      return start;
-    });
-    this.stored = new Int32Array(end);
+  constructor(
+    private readonly stores: SetAssociativeStores,
+    { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement }: CpuGeometry,
+  ) {
+    this.byLevel = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
+      one === null ? NO_STORE : stores.add(one, COLUMNS, tlbReplacement),
+    );
+    this.pdeCache = this.byLevel[1];
   }
 
   /** Makes the entries of an address space the current ones. */
@@ -67,47 +68,30 @@ export class PagingStructureCaches {
   /** The level of the table nearest to the leaf that is cached for a page, or 0. */
   lookup(low: number, high: number): number {
     const { pdeCache, pdeShift } = this;
-    if (pdeCache !== null) {
+    if (pdeCache !== NO_STORE) {
+      const keyLow = (low >>> pdeShift) | (high << (32 - pdeShift));
       const keyHigh = this.tag | (high >>> pdeShift);
-      const slot = pdeCache.lookup((low >>> pdeShift) | (high << (32 - pdeShift)), keyHigh, keyHigh);
-      if (slot !== ABSENT) {
-        this.at = STORED * slot;
+      const place = this.stores.lookup(pdeCache, keyLow, keyHigh, keyHigh) | 0;
+      if (place !== ABSENT) {
+        this.place = place;
         return 1;
       }
     }
-    return this.lookupAbove(low, high);
+    return this.lookupAbove(low, high) | 0;
   }
 
   private lookupAbove(low: number, high: number): number {
     for (let level = 2; level < this.levels; level++) {
-      const store = this.stores[level];
-      if (store === null) continue;
+      const store = this.byLevel[level];
+      if (store === NO_STORE) continue;
       const shift = this.shifts[level + 1];
       const keyHigh = this.tag | shiftedHigh(high, shift);
-      const slot = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh);
-      if (slot === ABSENT) continue;
-      this.at = this.starts[level] + STORED * slot;
+      const place = this.stores.lookup(store, shiftedLow(low, high, shift), keyHigh, keyHigh) | 0;
+      if (place === ABSENT) continue;
+      this.place = place;
       return level;
     }
     return 0;
-  }
-
-  /** What the last successful lookup found: page frame number of the table, and what was stored with it. */
-  get pfnLow(): number {
-    return this.stored[this.at + PFN_LOW];
-  }
-
-  get pfnHigh(): number {
-    return this.stored[this.at + PFN_HIGH];
-  }
-
-  get value(): number {
-    return this.stored[this.at + VALUE];
-  }
-
-  /** The table's place in `PhysicalMemory.words`; 0 if nothing was written to it yet when it was cached. */
-  get frame(): number {
-    return this.stored[this.at + FRAME];
   }
 
   /** Caches what leads to the table at a level, which was not cached. */
@@ -120,46 +104,51 @@ export class PagingStructureCaches {
     value: number,
     frame: number,
   ): void {
-    const store = this.stores[level];
-    if (store === null) return;
+    const store = this.byLevel[level];
+    if (store === NO_STORE) return;
     const shift = this.shifts[level + 1];
-    const slot = store.insert(shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
-    const { stored } = this;
-    const at = this.starts[level] + STORED * slot;
-    stored[at + PFN_LOW] = pfnLow;
-    stored[at + PFN_HIGH] = pfnHigh;
-    stored[at + VALUE] = value;
-    stored[at + FRAME] = frame;
+    const keyHigh = this.tag | shiftedHigh(high, shift);
+    const place = this.stores.insert(store, shiftedLow(low, high, shift), keyHigh) | 0;
+    const { cells } = this.stores;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
+    cells[(place + CACHED_VALUE) | 0] = value | 0;
+    cells[(place + CACHED_FRAME) | 0] = frame | 0;
   }
 
   /** Drops every entry that would be used to translate this page. */
   invalidate(low: number, high: number): void {
     for (let level = 1; level < this.levels; level++) {
+      const store = this.byLevel[level];
+      if (store === NO_STORE) continue;
       const shift = this.shifts[level + 1];
-      this.stores[level]?.remove(shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
+      this.stores.remove(store, shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
     }
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.stores) store?.removeWhere((_, high) => isSelected(selected, high));
+    for (const store of this.byLevel) {
+      if (store !== NO_STORE) this.stores.removeWhere(store, (_, high) => isSelected(selected, high));
+    }
   }
 
   clear(): void {
-    for (const store of this.stores) store?.clear();
+    for (const store of this.byLevel) {
+      if (store !== NO_STORE) this.stores.clear(store);
+    }
   }
 }
 
 /** Guest-physical translations, one per 4-Kbyte page; of a larger EPT page, the part that was used. */
 export class NestedTlb {
-  /** What the last successful lookup found: host page frame number, and what was stored with it. */
-  pfnLow = 0;
-  pfnHigh = 0;
-  value = 0;
   private tag = 0;
-  private readonly store: SetAssociative | null;
+  private readonly store: Store;
 
-  constructor({ nestedTlb, tlbReplacement }: CpuGeometry) {
-    this.store = nestedTlb === null ? null : new SetAssociative(nestedTlb, STORED, tlbReplacement);
+  constructor(
+    private readonly stores: SetAssociativeStores,
+    { nestedTlb, tlbReplacement }: CpuGeometry,
+  ) {
+    this.store = nestedTlb === null ? NO_STORE : stores.add(nestedTlb, COLUMNS, tlbReplacement);
   }
 
   /** Makes the mappings of an EPT the current ones. */
@@ -167,41 +156,33 @@ export class NestedTlb {
     this.tag = tag;
   }
 
-  lookup(gfnLow: number, gfnHigh: number): boolean {
-    const { store } = this;
-    if (store === null) return false;
+  /** Where what is cached of a page is, or ABSENT. */
+  lookup(gfnLow: number, gfnHigh: number): Place {
+    if (this.store === NO_STORE) return ABSENT;
     const keyHigh = this.tag | gfnHigh;
-    const slot = store.lookup(gfnLow, keyHigh, keyHigh);
-    if (slot === ABSENT) return false;
-    const { cells } = store;
-    const at = store.at(slot);
-    this.pfnLow = cells[at + PFN_LOW];
-    this.pfnHigh = cells[at + PFN_HIGH];
-    this.value = cells[at + VALUE];
-    return true;
+    return this.stores.lookup(this.store, gfnLow, keyHigh, keyHigh) | 0;
   }
 
   /** Caches a translation that was not. */
   insert(gfnLow: number, gfnHigh: number, pfnLow: number, pfnHigh: number, value: number): void {
-    const { store } = this;
-    if (store === null) return;
-    const at = store.at(store.insert(gfnLow, this.tag | gfnHigh));
-    const { cells } = store;
-    cells[at + PFN_LOW] = pfnLow;
-    cells[at + PFN_HIGH] = pfnHigh;
-    cells[at + VALUE] = value;
+    if (this.store === NO_STORE) return;
+    const place = this.stores.insert(this.store, gfnLow, this.tag | gfnHigh) | 0;
+    const { cells } = this.stores;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
+    cells[(place + CACHED_VALUE) | 0] = value | 0;
   }
 
   invalidate(gfnLow: number, gfnHigh: number): void {
-    this.store?.remove(gfnLow, this.tag | gfnHigh);
+    if (this.store !== NO_STORE) this.stores.remove(this.store, gfnLow, this.tag | gfnHigh);
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    this.store?.removeWhere((_, high) => isSelected(selected, high));
+    if (this.store !== NO_STORE) this.stores.removeWhere(this.store, (_, high) => isSelected(selected, high));
   }
 
   clear(): void {
-    this.store?.clear();
+    if (this.store !== NO_STORE) this.stores.clear(this.store);
   }
 }
 
@@ -217,11 +198,11 @@ export class TranslationCaches {
   private vpid = 0;
   private pcid = 0;
 
-  constructor(geometry: CpuGeometry) {
-    this.tlb = new Tlb(geometry);
-    this.pagingStructures = new PagingStructureCaches(geometry);
-    this.nestedTlb = new NestedTlb(geometry);
-    this.eptStructures = new PagingStructureCaches(geometry);
+  constructor(stores: SetAssociativeStores, geometry: CpuGeometry) {
+    this.tlb = new Tlb(stores, geometry);
+    this.pagingStructures = new PagingStructureCaches(stores, geometry);
+    this.nestedTlb = new NestedTlb(stores, geometry);
+    this.eptStructures = new PagingStructureCaches(stores, geometry);
     this.enter(0, 0, NO_EPT);
   }
 

@@ -179,10 +179,11 @@ const large = ([low, high], pageSize) => [low | pageSize, high];
  */
 const LOOPS = {
   translate(mmu, pages, iterations) {
+    const kind = READ;
     let digest = 0;
     let page = 0;
     for (let i = 0; i < iterations; i++) {
-      digest += mmu.translate(page, 0, READ);
+      digest += mmu.translate(page, 0, kind);
       page = page + 1 === pages ? 0 : page + 1;
     }
     return digest;
@@ -190,10 +191,11 @@ const LOOPS = {
 
   /** Each page's datum is in the next line, so that they spread over the sets of the data caches. */
   access(mmu, pages, iterations) {
+    const kind = READ;
     let digest = 0;
     let page = 0;
     for (let i = 0; i < iterations; i++) {
-      digest += mmu.access(page, (page & 63) << 6, READ);
+      digest += mmu.access(page, (page & 63) << 6, kind);
       page = page + 1 === pages ? 0 : page + 1;
     }
     return digest;

@@ -8,7 +8,7 @@ import { loadMeasurement, readMeasurement } from "../../src/cost/measurements.js
 import { primitiveCosts } from "../../src/cost/primitive-costs.js";
 import { PRIMITIVES } from "../../src/kvm/primitives.js";
 import { DEFAULT_SWITCHES } from "../../src/x86/cpu.js";
-import { SetAssociative } from "../../src/x86/set-associative.js";
+import { SetAssociativeStores } from "../../src/x86/set-associative.js";
 
 function csv(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), "mine.csv");
@@ -87,12 +87,13 @@ describe("a processor profile", () => {
     const { geometry } = loadCpu(name);
     const { itlb4K, itlb2M, dtlb4K, dtlb2M, dtlb1G, stlb, stlb1G } = geometry;
     const { pdeCache, pdpteCache, pml4eCache, pml5eCache, nestedTlb, l1d, l2, l3 } = geometry;
+    const stores = new SetAssociativeStores();
     const tlbs = [itlb4K, itlb2M, dtlb4K, dtlb2M, dtlb1G, stlb, stlb1G, nestedTlb];
     for (const store of [...tlbs, pdeCache, pdpteCache, pml4eCache, pml5eCache]) {
-      if (store !== null) expect(() => new SetAssociative(store, 0, geometry.tlbReplacement)).not.toThrow();
+      if (store !== null) expect(() => stores.add(store, 0, geometry.tlbReplacement)).not.toThrow();
     }
     for (const { bytes, ways, replacement } of [l1d, l2, l3])
-      expect(() => new SetAssociative({ entries: bytes / 64, ways }, 0, replacement)).not.toThrow();
+      expect(() => stores.add({ entries: bytes / 64, ways }, 0, replacement)).not.toThrow();
     expect([l1d.bytes < l2.bytes, l2.bytes < l3.bytes]).toEqual([true, true]);
   });
 

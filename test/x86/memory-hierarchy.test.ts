@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
+import { SetAssociativeStores } from "../../src/x86/set-associative.js";
 
 const { geometry } = loadCpu("sandy-bridge-ep");
 const L1 = 0;
@@ -11,7 +12,13 @@ const DRAM = 3;
 /** L1D of 2 lines, L2 of 4, L3 of 8, each one set. */
 function small(l3Inclusive: boolean): MemoryHierarchy {
   const cache = (lines: number) => ({ bytes: 64 * lines, ways: lines, replacement: "lru" as const });
-  return new MemoryHierarchy({ ...geometry, l1d: cache(2), l2: cache(4), l3: cache(8), l3Inclusive });
+  return new MemoryHierarchy(new SetAssociativeStores(), {
+    ...geometry,
+    l1d: cache(2),
+    l2: cache(4),
+    l3: cache(8),
+    l3Inclusive,
+  });
 }
 
 /** The levels that serve these lines of page 0, one after the other. */
@@ -21,7 +28,7 @@ function serve(hierarchy: MemoryHierarchy, ...lines: number[]): number[] {
 
 describe("the memory hierarchy", () => {
   it("serves a line from DRAM once and from the nearest level that still has it after", () => {
-    const hierarchy = new MemoryHierarchy(geometry);
+    const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), geometry);
     expect(serve(hierarchy, 7, 7)).toEqual([DRAM, L1]);
     hierarchy.evictL1();
     expect(serve(hierarchy, 7)).toEqual([L2]);
@@ -38,7 +45,7 @@ describe("the memory hierarchy", () => {
   });
 
   it("tells the lines of pages apart that are 16 Tbyte from each other", () => {
-    const hierarchy = new MemoryHierarchy(geometry);
+    const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), geometry);
     expect([
       hierarchy.reference(5, 0, 0),
       hierarchy.reference(5, 1, 0),

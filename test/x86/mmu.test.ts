@@ -10,6 +10,7 @@ import { DATA_REF, GUEST_WALK_REF, Ledger, X86_PRIMITIVES } from "../../src/x86/
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE_FAULT, TRANSLATED } from "../../src/x86/mmu.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
 import { CR4_PKE, LONG_MODE } from "../../src/x86/registers.js";
+import { SetAssociativeStores } from "../../src/x86/set-associative.js";
 import { SIZE_2M, Tlb } from "../../src/x86/tlb.js";
 
 const HOST = 0x5000;
@@ -189,9 +190,12 @@ describe("a translation", () => {
   });
 
   it("keeps a 2-Mbyte page and the 4-Kbyte page of the same number apart in a shared second level", () => {
-    const tlb = new Tlb({ ...geometry, stlbHolds2M: true });
+    const tlb = new Tlb(new SetAssociativeStores(), { ...geometry, stlbHolds2M: true });
     tlb.enter(SPACE_UNIT, 2 * SPACE_UNIT);
-    const insert = (page: number, pfn: number) => tlb.insert(page, 0, SIZE_2M, false, pfn, 0, page, 0, 0);
+    const insert = (page: number, pfn: number) => {
+      Object.assign(tlb, { pfnLow: pfn, pfnHigh: 0, gfnLow: page, gfnHigh: 0, attributes: 0 });
+      tlb.insert(page, 0, SIZE_2M, false);
+    };
     insert(3 * 512, 0x9000);
     for (let page = 1000; page < 1064; page++) insert(page * 512, 0x8000); // out of the data TLB
     expect(tlb.lookupBehind(3, 0, false)).toBe(false);
