@@ -683,6 +683,7 @@ export class Mmu {
     // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
     if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh);
     const level = pagingStructures.lookup(pageLow, pageHigh) | 0;
+    if (level === 1 && this.replaced === 0 && this.walkOrdinary(pagingStructures.place)) return TRANSLATED;
     return this.walkFrom(level);
   }
 
@@ -794,6 +795,81 @@ export class Mmu {
       this.rememberTables(first, level);
     }
     return outcome;
+  }
+
+  /**
+   * Most walks find the guest's and the EPT's table of 4-Kbyte pages in the paging-structure caches, and an entry in each
+   * that allows the access and has no flag to be set. This is their course without a decision. Returns whether the walk
+   * was one of them; if not, nothing has happened but lookups that `walk()` repeats.
+   */
+  private walkOrdinary(table: Place): boolean {
+    const { guest, ept, caches, counts, memory, hierarchy, stores, pageLow, pageHigh, kind } = this;
+    const { words } = memory;
+    const { cells } = stores;
+    const frame = cells[(table + CACHED_FRAME) | 0];
+    if (frame === 0 || guest.entryBytes !== 8 || guest.deniedKeys[kind] !== 0) return false;
+    const index = pageLow & 511;
+    const low = words[(frame + 2 * index) | 0] | 0;
+    const high = words[(frame + 2 * index + 1) | 0] | 0;
+    const access = kind & 3;
+    const flags = access === WRITE ? PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY : PTE_PRESENT | PTE_ACCESSED;
+    if ((low & flags) !== flags || (high & guest.reservedHigh) !== 0) return false;
+    const rights = (cells[(table + CACHED_VALUE) | 0] & low & ~TABLE_WRITABLE) | (high >>> 31);
+    if ((rights & guest.rightsMask[kind]) !== guest.rightsValue[kind]) return false;
+    const gfnLow = entryPfnLow(low, high);
+    const gfnHigh = entryPfnHigh(high);
+
+    let hostLow = gfnLow;
+    let hostHigh = gfnHigh;
+    let permissions = EPT_ALL;
+    let dirty = low & PTE_DIRTY;
+    let eptTable = ABSENT;
+    if (ept !== null) {
+      if (gfnHigh >>> ept.gfnHighBits !== 0 || this.notNested === 0) return false;
+      if ((caches.eptStructures.lookup(gfnLow, gfnHigh) | 0) !== 1) return false;
+      eptTable = caches.eptStructures.place;
+      const eptFrame = cells[(eptTable + CACHED_FRAME) | 0];
+      const word = (eptFrame + 2 * (gfnLow & 511)) | 0;
+      const eptLow = words[word] | 0;
+      const eptHigh = words[(word + 1) | 0] | 0;
+      if ((eptLow & EPT_READ) === 0 || ept.isMisconfiguredPte(eptLow, eptHigh)) return false;
+      if (ept.flags !== 0) {
+        if ((eptLow & EPT_ACCESSED) === 0 || (access === WRITE && (eptLow & EPT_DIRTY) === 0)) return false;
+        if ((eptLow & EPT_DIRTY) === 0) dirty = 0;
+      }
+      permissions = cells[(eptTable + CACHED_VALUE) | 0] & eptLow;
+      permissions = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
+      if ((permissions & this.finalRequest(rights)) === 0) return false;
+      hostLow = entryPfnLow(eptLow, eptHigh);
+      hostHigh = entryPfnHigh(eptHigh);
+    }
+
+    const pfnLow = cells[(table + CACHED_PFN_LOW) | 0];
+    const pfnHigh = cells[(table + CACHED_PFN_HIGH) | 0];
+    counts[GUEST_WALK_REF + (hierarchy.reference(pfnLow, pfnHigh, index >> 3) | 0)]++;
+    if (eptTable !== ABSENT) {
+      const tableLow = cells[(eptTable + CACHED_PFN_LOW) | 0];
+      const tableHigh = cells[(eptTable + CACHED_PFN_HIGH) | 0];
+      counts[EPT_WALK_REF + (hierarchy.reference(tableLow, tableHigh, (gfnLow & 511) >> 3) | 0)]++;
+    }
+    counts[WALK_COMPLETED + 3 * access]++;
+    const attributes =
+      rights |
+      (permissions << ATTRIBUTE_EPT_SHIFT) |
+      ((permissions & this.executeFor(rights)) !== 0 ? ATTRIBUTE_EPT_FETCH : 0) |
+      (dirty !== 0 ? ATTRIBUTE_DIRTY : 0) |
+      ((low & guest.globalBit) !== 0 ? ATTRIBUTE_GLOBAL : 0) |
+      (((high >>> 27) & 15) << ATTRIBUTE_KEY_SHIFT);
+    this.pfnLow = hostLow;
+    this.pfnHigh = hostHigh;
+    const { tlb } = caches;
+    tlb.pfnLow = hostLow;
+    tlb.pfnHigh = hostHigh;
+    tlb.gfnLow = gfnLow;
+    tlb.gfnHigh = gfnHigh;
+    tlb.attributes = attributes;
+    tlb.insert(pageLow, pageHigh, SIZE_4K, access === FETCH);
+    return true;
   }
 
   /** The end of a walk: translates the guest page and puts the whole into the TLB. `guestSize` is the guest page's. */
