@@ -9,7 +9,7 @@ import { measureSimulated } from "./simulated.mjs";
 import { COMPILERS, compiler, compileYardstick, FLAGS, measureYardstick, versionOf } from "./yardstick.mjs";
 
 /** Runs of each side. They alternate, so that what else the machine does meets both. */
-const RUNS = 7;
+const RUNS = 11;
 
 /**
  * @typedef {object} Times in nanoseconds per access, one for each run
@@ -23,7 +23,7 @@ const RUNS = 7;
  * @property {number} accesses
  * @property {Times} typescript
  * @property {Times | null} yardstick
- * @property {number | null} ratio of the medians, TypeScript to C++
+ * @property {number | null} ratio TypeScript to C++: median of the runs' own, because both sides of a run meet the same machine
  * @property {import("./rows.mjs").Counts} counts
  *
  * @typedef {import("../../dist/report/text-table.js").TextColumn<Result>} Column
@@ -79,7 +79,7 @@ function measure(row, yardstick) {
 function resultOf(name, accesses, simulated, compiled, counts) {
   const typescript = timesOf(simulated);
   const yardstick = compiled.length === 0 ? null : timesOf(compiled);
-  const ratio = yardstick === null ? null : typescript.median / yardstick.median;
+  const ratio = yardstick === null ? null : medianOf(simulated.map((time, run) => time / compiled[run]));
   return { name, accesses, typescript, yardstick, ratio, counts };
 }
 
@@ -88,9 +88,11 @@ function resultOf(name, accesses, simulated, compiled, counts) {
  * @returns {Times}
  */
 function timesOf(runs) {
-  const sorted = [...runs].sort((a, b) => a - b);
-  return { median: sorted[(RUNS - 1) / 2], low: sorted[0], high: sorted[RUNS - 1], runs };
+  return { median: medianOf(runs), low: Math.min(...runs), high: Math.max(...runs), runs };
 }
+
+/** @param {readonly number[]} runs as many as RUNS, an odd number */
+const medianOf = (runs) => runs.toSorted((a, b) => a - b)[(RUNS - 1) / 2];
 
 /** The counts that are not 0, by the ledger's names. @param {import("./rows.mjs").Counts} counts */
 function nonZero(counts) {
@@ -121,7 +123,9 @@ function text({ processor, cores, node, compiler: version }, results) {
     version === null
       ? `no C++ compiler (${COMPILERS.join(", ")}) on PATH: nothing to compare with`
       : wrapText(`C++: ${version}, ${FLAGS.join(" ")}`),
-    wrapText(`Millions of accesses a second and nanoseconds per access: medians of ${RUNS} runs.`),
+    wrapText(
+      `Millions of accesses a second and nanoseconds per access: medians of ${RUNS} runs, TS/C++ that of their ratios.`,
+    ),
     textTable(columns, results),
     ...results.map(({ name, accesses, counts }) =>
       wrapText(`${name}: ${accesses} times; ${nonZero(counts)}`),
