@@ -70,7 +70,7 @@ export class MemoryHierarchy {
 
   /** What leaves L3 leaves L1D and L2. */
   private evictInner(low: number, high: number): void {
-    this.stores.remove(this.l2, low, high);
-    this.stores.remove(this.l1d, low, high);
+    this.stores.remove(this.l2, low, high, high);
+    this.stores.remove(this.l1d, low, high, high);
   }
 }

@@ -244,24 +244,31 @@ export class Mmu {
 
   /** Translates and references one datum: a linear page number, a byte offset. */
   access(page: number, offset: number, kind: AccessKind): Outcome {
-    const { counts, hierarchy } = this;
     const low = page | 0;
     const high = low === page ? 0 : highOf(page);
-    const place = this.hit(low, high, kind) | 0;
-    if (place > ABSENT) {
-      // Not by way of the fields: what was just stored is slow to read.
-      const { cells } = this.stores;
-      const pfnLow = cells[place + PFN_LOW];
-      const pfnHigh = cells[place + PFN_HIGH];
-      this.pfnLow = pfnLow;
-      this.pfnHigh = pfnHigh;
-      counts[DTLB_HIT]++;
-      counts[DATA_REF + (hierarchy.reference(pfnLow, pfnHigh, offset >>> 6) | 0)]++;
-      return TRANSLATED;
+    let place = ABSENT;
+    if ((kind & 3) !== FETCH) {
+      const { tlb, stores } = this;
+      place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
+      const { cells } = stores;
+      const test = this.hits[kind];
+      // What is at ABSENT passes no test.
+      if ((cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS) {
+        // Not by way of the fields, nor of translate(): what was just stored is slow to read.
+        const pfnLow = cells[place + PFN_LOW];
+        const pfnHigh = cells[place + PFN_HIGH];
+        this.pfnLow = pfnLow;
+        this.pfnHigh = pfnHigh;
+        const level = this.hierarchy.reference(pfnLow, pfnHigh, offset >>> 6) | 0;
+        const { counts } = this;
+        counts[DTLB_HIT]++;
+        counts[DATA_REF + level]++;
+        return TRANSLATED;
+      }
     }
-    const outcome = this.translateBehind(low, high, offset, kind, 0 - place);
+    const outcome = this.translateBehind(low, high, offset, kind, place);
     if (outcome === TRANSLATED) {
-      counts[DATA_REF + (hierarchy.reference(this.pfnLow, this.pfnHigh, offset >>> 6) | 0)]++;
+      this.counts[DATA_REF + (this.hierarchy.reference(this.pfnLow, this.pfnHigh, offset >>> 6) | 0)]++;
     }
     return outcome;
   }
@@ -273,25 +280,20 @@ export class Mmu {
   translate(page: number, offset: number, kind: AccessKind): Outcome {
     const low = page | 0;
     const high = low === page ? 0 : highOf(page);
-    const place = this.hit(low, high, kind) | 0;
-    if (place > ABSENT) {
-      const { cells } = this.stores;
-      this.pfnLow = cells[place + PFN_LOW];
-      this.pfnHigh = cells[place + PFN_HIGH];
-      this.counts[DTLB_HIT]++;
-      return TRANSLATED;
+    let place = ABSENT;
+    if ((kind & 3) !== FETCH) {
+      const { tlb, stores } = this;
+      place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
+      const { cells } = stores;
+      const test = this.hits[kind];
+      if ((cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS) {
+        this.pfnLow = cells[place + PFN_LOW];
+        this.pfnHigh = cells[place + PFN_HIGH];
+        this.counts[DTLB_HIT]++;
+        return TRANSLATED;
+      }
     }
-    return this.translateBehind(low, high, offset, kind, 0 - place);
-  }
-
-  /** The place of a translation among the first level's 4-Kbyte pages of data; negative if it does not serve the access as it is. */
-  private hit(low: number, high: number, kind: AccessKind): Place {
-    if ((kind & 3) === FETCH) return ABSENT;
-    const { tlb, stores } = this;
-    const place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
-    const test = this.hits[kind];
-    // What is at ABSENT passes no test, and is as well not negative.
-    return (stores.cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS ? place : 0 - place;
+    return this.translateBehind(low, high, offset, kind, place);
   }
 
   /** As `translate()`, from a 64-bit linear address. */

@@ -201,9 +201,13 @@ export class SetAssociativeStores {
     return this.cells[(place + HIGH) | 0];
   }
 
-  remove(store: Store, low: number, high: number): void {
-    const place = this.find(store, low, high, high);
-    if (place !== ABSENT) this.empty(store, place);
+  /** Empties the place of the key, or both where `otherHigh` is another one in place of `high`. */
+  remove(store: Store, low: number, high: number, otherHigh: number): void {
+    for (;;) {
+      const place = this.find(store, low, high, otherHigh) | 0;
+      if (place === ABSENT) return;
+      this.empty(store, place);
+    }
   }
 
   /** Empties the places that `dropped` says: called with the key and the place of each entry in use. */

@@ -117,18 +117,28 @@ export class Tlb {
    * fills the first. The page number is given as in page-number.ts.
    */
   lookupBehind(low: number, high: number, fetch: boolean): boolean {
-    if (fetch || this.held !== 0) return this.lookupEverywhere(low, high, fetch);
+    const first = fetch ? this.instruction : this.data;
+    this.level = 1;
+    if (fetch && this.lookupIn(first[SIZE_4K], SIZE_4K, low, high)) return true;
+    if (this.held !== 0 && this.lookupLarge(first, low, high) !== NONE) return true;
+
+    this.level = 2;
     const { stores } = this;
     const place = stores.lookup(this.second4K, low, this.tag | high, this.globalTag | high) | 0;
-    if (place === ABSENT) return false;
-    const first = stores.insert(this.data4K, low, stores.highIn(place)) | 0;
-    const { cells } = stores;
-    this.level = 2;
-    cells[(first + PFN_LOW) | 0] = this.pfnLow = cells[(place + PFN_LOW) | 0];
-    cells[(first + PFN_HIGH) | 0] = this.pfnHigh = cells[(place + PFN_HIGH) | 0];
-    cells[(first + GFN_LOW) | 0] = this.gfnLow = cells[(place + GFN_LOW) | 0];
-    cells[(first + GFN_HIGH) | 0] = this.gfnHigh = cells[(place + GFN_HIGH) | 0];
-    cells[(first + ATTRIBUTES) | 0] = this.attributes = cells[(place + ATTRIBUTES) | 0];
+    if (place !== ABSENT) {
+      const to = stores.insert(first[SIZE_4K], low, stores.highIn(place)) | 0;
+      const { cells } = stores;
+      cells[(to + PFN_LOW) | 0] = this.pfnLow = cells[(place + PFN_LOW) | 0];
+      cells[(to + PFN_HIGH) | 0] = this.pfnHigh = cells[(place + PFN_HIGH) | 0];
+      cells[(to + GFN_LOW) | 0] = this.gfnLow = cells[(place + GFN_LOW) | 0];
+      cells[(to + GFN_HIGH) | 0] = this.gfnHigh = cells[(place + GFN_HIGH) | 0];
+      cells[(to + ATTRIBUTES) | 0] = this.attributes = cells[(place + ATTRIBUTES) | 0];
+      return true;
+    }
+    if (this.held === 0) return false;
+    const size = this.lookupLarge(this.second, low, high);
+    if (size === NONE) return false;
+    this.fillLevel(first, size, low, high);
     return true;
   }
 
@@ -159,8 +169,7 @@ export class Tlb {
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
       for (const level of this.levels) {
         if (level[size] === NO_STORE) continue;
-        this.stores.remove(level[size], keyLow, this.tag | keyHigh);
-        this.stores.remove(level[size], keyLow, this.globalTag | keyHigh);
+        this.stores.remove(level[size], keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
       }
     }
   }
@@ -194,34 +203,27 @@ export class Tlb {
     return (attributes & ATTRIBUTE_GLOBAL) !== 0 ? this.globalTag : this.tag;
   }
 
-  private lookupEverywhere(low: number, high: number, fetch: boolean): boolean {
-    const first = fetch ? this.instruction : this.data;
-    this.level = 1;
-    if (this.lookupIn(first, low, high) !== NONE) return true;
-    this.level = 2;
-    const size = this.lookupIn(this.second, low, high);
-    if (size === NONE) return false;
-    this.fillLevel(first, size, low, high);
-    return true;
-  }
-
   private mayHold(size: number): boolean {
     return size === SIZE_4K || (this.held & (1 << size)) !== 0;
   }
 
-  /** The size of the page under which a level has a translation, or NONE. */
-  private lookupIn(level: Level, low: number, high: number): number {
-    for (let size = SIZE_4K; size <= SIZE_1G; size++) {
-      const store = level[size];
-      if (store === NO_STORE || !this.mayHold(size)) continue;
-      const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
-      const keyLow = shiftedLow(low, high, SHIFTS[size]);
-      const place = this.stores.lookup(store, keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
-      if (place === ABSENT) continue;
-      this.read(place, low & ((1 << SHIFTS[size]) - 1));
-      return size;
+  /** The size of the page larger than 4 Kbyte under which a level has a translation, or NONE. */
+  private lookupLarge(level: Level, low: number, high: number): number {
+    for (let size = SIZE_2M; size <= SIZE_1G; size++) {
+      if (this.mayHold(size) && this.lookupIn(level[size], size, low, high)) return size;
     }
     return NONE;
+  }
+
+  private lookupIn(store: Store, size: number, low: number, high: number): boolean {
+    if (store === NO_STORE) return false;
+    const shift = SHIFTS[size];
+    const keyHigh = shiftedHigh(high, shift) | (size * SIZE_UNIT);
+    const keyLow = shiftedLow(low, high, shift);
+    const place = this.stores.lookup(store, keyLow, this.tag | keyHigh, this.globalTag | keyHigh) | 0;
+    if (place === ABSENT) return false;
+    this.read(place, low & ((1 << shift) - 1));
+    return true;
   }
 
   /** Takes over what a place holds, for the page `inside` pages behind its first. */

@@ -122,7 +122,8 @@ export class PagingStructureCaches {
       const store = this.byLevel[level];
       if (store === NO_STORE) continue;
       const shift = this.shifts[level + 1];
-      this.stores.remove(store, shiftedLow(low, high, shift), this.tag | shiftedHigh(high, shift));
+      const keyHigh = this.tag | shiftedHigh(high, shift);
+      this.stores.remove(store, shiftedLow(low, high, shift), keyHigh, keyHigh);
     }
   }
 
@@ -174,7 +175,8 @@ export class NestedTlb {
   }
 
   invalidate(gfnLow: number, gfnHigh: number): void {
-    if (this.store !== NO_STORE) this.stores.remove(this.store, gfnLow, this.tag | gfnHigh);
+    const keyHigh = this.tag | gfnHigh;
+    if (this.store !== NO_STORE) this.stores.remove(this.store, gfnLow, keyHigh, keyHigh);
   }
 
   invalidateSpaces(selected: Uint8Array): void {

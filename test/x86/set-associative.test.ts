@@ -36,7 +36,7 @@ class TestStore {
   }
 
   remove(key: number): void {
-    this.stores.remove(this.store, key, HIGH);
+    this.stores.remove(this.store, key, HIGH, HIGH);
   }
 
   /** Which of the keys are held, without a use of any. */
@@ -192,7 +192,7 @@ describe("the index of a store", () => {
               if (!found) stores.insert(store, low, high);
               if (!found) plain.insert(low, high);
             } else if (act === "remove") {
-              stores.remove(store, low, high);
+              stores.remove(store, low, high, high);
               plain.remove(low, high);
             } else {
               stores.clear(store);

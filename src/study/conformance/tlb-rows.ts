@@ -72,7 +72,7 @@ export function compareReplacement(row: z.output<typeof resultRow>): Comparison 
     // Never 0: that marks an empty slot.
     const high = highOf(pages[i]) + 1;
     if (invalidates[i] === 1) {
-      stores.remove(store, low, high);
+      stores.remove(store, low, high, high);
     } else if (stores.lookup(store, low, high, high) !== ABSENT) {
       hits++;
       digest.addByte(1);
