@@ -50,7 +50,11 @@ async function joinProcessorModel() {
   const folder = inProject("dist/x86");
   const entry = path.join(folder, "index.js");
   const bundle = await rolldown({ input: entry, optimization: { inlineConst: { mode: "all", pass: 3 } } });
-  const { output } = await bundle.generate({ format: "es" });
+  // Names stay. What V8 takes into a caller is limited by the length of the code, and a number is shorter than a constant.
+  const { output } = await bundle.generate({
+    format: "es",
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+  });
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".js"))) {
     writeFileSync(path.join(folder, file), 'export * from "./index.js";\n');
   }
