@@ -31,7 +31,7 @@ const HIGH = 1;
 /** When the entry was last used (lru) or filled (fifo), by the store's clock; 0 in an empty entry. */
 const STAMP = 2;
 
-/** What a store begins with. The stride is the distance of two entries, a power of two; a set spans its ways. */
+/** What a store begins with. The stride is the distance of two entries; a set spans its ways. */
 const ENTRIES = 0;
 const END = 1;
 const STRIDE = 2;

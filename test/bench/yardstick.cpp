@@ -4,7 +4,8 @@
  *
  * It has 4-level paging with the registers of LONG_MODE, a 4-level EPT without accessed and dirty flags, true LRU and the
  * default switches. What else src/x86 can do (other paging modes, protection keys, mode-based execute control, shadow
- * stacks, many address spaces, other replacement) is not here, so the yardstick has a little less to decide.
+ * stacks, many address spaces, other replacement) is not here, so the yardstick has a little less to decide. It searches
+ * the ways of a set one by one, where src/x86 has an index.
  *
  * Arguments are name=value: of the row `operation`, `pages`, `gap`, `ept`, `warmUp` and `iterations`, see rows.mjs; of the
  * processor the fields of CpuGeometry, a structure as entries/ways, a cache as bytes/ways. Prints one line of JSON.
