@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { chromium } from "playwright-core";
+import { type Browser, chromium } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { plotBreakdown } from "../../src/report/breakdown.js";
 import { findChromium, NoChromiumError } from "../../src/report/chromium.js";
@@ -33,6 +33,15 @@ afterEach(async () => {
   await closeKeptRenderer();
   await rm(folder, { recursive: true });
 });
+
+/** A browser to look at pages with, apart from the one that draws. */
+function launchViewer(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: browser ?? "",
+    args: ["--disable-gpu"],
+    chromiumSandbox: process.getuid?.() !== 0,
+  });
+}
 
 interface Text {
   readonly text: string;
@@ -95,11 +104,7 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
 
   test("no text of a figure lies on another or beyond the figure's edge", async () => {
     const plotly = await readFile(createRequire(import.meta.url).resolve("plotly.js-dist"), "utf8");
-    const viewer = await chromium.launch({
-      executablePath: browser ?? "",
-      args: ["--disable-gpu"],
-      chromiumSandbox: process.getuid?.() !== 0,
-    });
+    const viewer = await launchViewer();
     try {
       const page = await viewer.newPage({ viewport: { width: 1200, height: 1200 } });
       for (const figure of [
@@ -173,11 +178,7 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
     async (_, given) => {
       noChromium();
       const { files } = await exportStudy(given, folder);
-      const viewer = await chromium.launch({
-        executablePath: browser ?? "",
-        args: ["--disable-gpu"],
-        chromiumSandbox: process.getuid?.() !== 0,
-      });
+      const viewer = await launchViewer();
       try {
         const page = await (await viewer.newContext({ offline: true })).newPage();
         const problems: string[] = [];
@@ -222,11 +223,7 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
   test("a notebook output upgrades itself where the server offers plotly.js, and stays a picture where not", async () => {
     const html = String((await figureBundle(plotBreakdown(hostileStudy)))["text/html"]);
     const plotly = await readFile(createRequire(import.meta.url).resolve("plotly.js-dist"), "utf8");
-    const viewer = await chromium.launch({
-      executablePath: browser ?? "",
-      args: ["--disable-gpu"],
-      chromiumSandbox: process.getuid?.() !== 0,
-    });
+    const viewer = await launchViewer();
     try {
       const page = await viewer.newPage();
       let offered = true;
