@@ -251,9 +251,8 @@ export class Mmu {
       const { tlb, stores } = this;
       place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
       const { cells } = stores;
-      const test = this.hits[kind];
       // What is at ABSENT passes no test.
-      if ((cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS) {
+      if (passes(cells[place + ATTRIBUTES], this.hits[kind])) {
         // Not by way of the fields, nor of translate(): what was just stored is slow to read.
         const pfnLow = cells[place + PFN_LOW];
         const pfnHigh = cells[place + PFN_HIGH];
@@ -285,8 +284,7 @@ export class Mmu {
       const { tlb, stores } = this;
       place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
       const { cells } = stores;
-      const test = this.hits[kind];
-      if ((cells[place + ATTRIBUTES] & test & TEST_MASK) === test >> TEST_BITS) {
+      if (passes(cells[place + ATTRIBUTES], this.hits[kind])) {
         this.pfnLow = cells[place + PFN_LOW];
         this.pfnHigh = cells[place + PFN_HIGH];
         this.counts[DTLB_HIT]++;
@@ -403,7 +401,7 @@ export class Mmu {
       eptStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
     }
 
-    const granted = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
+    const granted = grantedBy(permissions);
     if (shadowStack) {
       const marked = shadowStackPage(high);
       const tables = EPT_READ | EPT_WRITE;
@@ -608,8 +606,7 @@ export class Mmu {
       this.replaced = 0;
       return this.walk(false);
     }
-    const test = this.hits[kind];
-    if ((tlb.attributes & test & TEST_MASK) !== test >> TEST_BITS && !this.allows(tlb.attributes, kind)) {
+    if (!passes(tlb.attributes, this.hits[kind]) && !this.allows(tlb.attributes, kind)) {
       return this.translateDenied();
     }
     this.counts[tlb.level === 1 ? DTLB_HIT : STLB_HIT + access]++;
@@ -652,8 +649,7 @@ export class Mmu {
 
   /** Whether a TLB entry with these attributes serves an access. */
   private allows(attributes: number, kind: AccessKind): boolean {
-    const test = this.keyHits[kind];
-    return (attributes & test & TEST_MASK) === test >> TEST_BITS && !this.isKeyDenied(attributes, kind);
+    return passes(attributes, this.keyHits[kind]) && !this.isKeyDenied(attributes, kind);
   }
 
   private isKeyDenied(attributes: number, kind: AccessKind): boolean {
@@ -672,6 +668,12 @@ export class Mmu {
   /** What a fetch asks of the EPT. */
   private executeFor(rights: number): number {
     return (rights & this.userExecuteRight) !== 0 ? EPT_FETCH_USER : EPT_EXECUTE;
+  }
+
+  /** Attributes of a TLB entry that come from the EPT, for a page with these rights. */
+  private eptAttributes(permissions: number, rights: number): number {
+    const mayFetch = (permissions & this.executeFor(rights)) !== 0;
+    return (permissions << ATTRIBUTE_EPT_SHIFT) | (mayFetch ? ATTRIBUTE_EPT_FETCH : 0);
   }
 
   private walk(fromRoot: boolean): Outcome {
@@ -839,8 +841,7 @@ export class Mmu {
         if ((eptLow & EPT_ACCESSED) === 0 || (access === WRITE && (eptLow & EPT_DIRTY) === 0)) return false;
         if ((eptLow & EPT_DIRTY) === 0) dirty = 0;
       }
-      permissions = cells[(eptTable + CACHED_VALUE) | 0] & eptLow;
-      permissions = (permissions & EPT_PERMISSIONS) | ((permissions & EPT_USER_EXECUTE) >> 7);
+      permissions = grantedBy(cells[(eptTable + CACHED_VALUE) | 0] & eptLow);
       if ((permissions & this.finalRequest(rights)) === 0) return false;
       hostLow = entryPfnLow(eptLow, eptHigh);
       hostHigh = entryPfnHigh(eptHigh);
@@ -857,8 +858,7 @@ export class Mmu {
     counts[WALK_COMPLETED + 3 * access]++;
     const attributes =
       rights |
-      (permissions << ATTRIBUTE_EPT_SHIFT) |
-      ((permissions & this.executeFor(rights)) !== 0 ? ATTRIBUTE_EPT_FETCH : 0) |
+      this.eptAttributes(permissions, rights) |
       (dirty !== 0 ? ATTRIBUTE_DIRTY : 0) |
       ((low & guest.globalBit) !== 0 ? ATTRIBUTE_GLOBAL : 0) |
       (((high >>> 27) & 15) << ATTRIBUTE_KEY_SHIFT);
@@ -882,11 +882,9 @@ export class Mmu {
     const outcome = this.walkEpt(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
     if (outcome !== TRANSLATED) return outcome;
     if (this.replaced !== 0) tlb.invalidate(pageLow, pageHigh);
-    const fetches = this.executeFor(attributes);
     const all =
       (this.hostDirty ? attributes : attributes & ~ATTRIBUTE_DIRTY) |
-      (this.hostPermissions << ATTRIBUTE_EPT_SHIFT) |
-      ((this.hostPermissions & fetches) !== 0 ? ATTRIBUTE_EPT_FETCH : 0);
+      this.eptAttributes(this.hostPermissions, attributes);
     const size = guestSize < this.hostSize ? guestSize : this.hostSize;
     this.counts[WALK_COMPLETED + 3 * access + size]++;
     this.pfnLow = this.hostLow;
@@ -1028,6 +1026,16 @@ export class Mmu {
     this.errorCode = code | guest.errorCode[this.kind];
     return PAGE_FAULT;
   }
+}
+
+/** Whether attributes of a TLB entry are what a test says. */
+function passes(attributes: number, test: number): boolean {
+  return (attributes & test & TEST_MASK) === test >> TEST_BITS;
+}
+
+/** What the EPT grants, as an access asks for it, where all entries have these bits. */
+function grantedBy(entries: number): number {
+  return (entries & EPT_PERMISSIONS) | ((entries & EPT_USER_EXECUTE) >> 7);
 }
 
 /** What bit 60 of the entry that a walk ends with puts into the exit qualification of a shadow-stack access. */
