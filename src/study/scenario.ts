@@ -57,6 +57,7 @@ const switches = record({
   faultWalkStart: oneOf(["paging-structure-caches", "root"]).default(DEFAULT_SWITCHES.faultWalkStart),
   violationDrops: oneOf(DROPS).default(DEFAULT_SWITCHES.violationDrops),
   misconfigDrops: oneOf(DROPS).default(DEFAULT_SWITCHES.misconfigDrops),
+  nestedPageFaultDrops: oneOf(DROPS).default(DEFAULT_SWITCHES.nestedPageFaultDrops),
   nestedTlbHolds: oneOf(["tables", "all"]).default(DEFAULT_SWITCHES.nestedTlbHolds),
   guestFlags: oneOf(["before-final-translation", "after-final-translation"]).default(
     DEFAULT_SWITCHES.guestFlags,

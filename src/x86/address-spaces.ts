@@ -30,7 +30,7 @@ const MAX_SPACES = 2 ** 31 / SPACE_UNIT;
 export interface AddressSpace {
   readonly vpid: number;
   readonly pcid: number;
-  /** Page frame number of the EPT's root table, bits 51:12 of the EPT pointer. */
+  /** Page frame number of the EPT's root table, bits 51:12 of the EPT pointer; or that of AMD's nested page tables. */
   readonly ep4ta: number;
 }
 

@@ -33,6 +33,11 @@ export interface Switches {
   readonly violationDrops: Drops;
   /** What an EPT misconfiguration drops. The manual demands nothing; it allows anything. */
   readonly misconfigDrops: Drops;
+  /**
+   * What a nested page fault of AMD's drops. Its manual has the processor walk again without the cached upper entries before
+   * it reports a page fault, and does not say whether that holds for nested ones.
+   */
+  readonly nestedPageFaultDrops: Drops;
   /** Whether the guest-physical TLB holds the pages of the guest's paging structures only, or data pages as well. */
   readonly nestedTlbHolds: "tables" | "all";
   /** Whether the guest's accessed and dirty flags are set before or after the EPT translation of the data address. */
@@ -47,6 +52,7 @@ export const DEFAULT_SWITCHES: Switches = {
   faultWalkStart: "paging-structure-caches",
   violationDrops: "mappings",
   misconfigDrops: "nothing",
+  nestedPageFaultDrops: "nothing",
   nestedTlbHolds: "tables",
   guestFlags: "before-final-translation",
 };
@@ -54,7 +60,7 @@ export const DEFAULT_SWITCHES: Switches = {
 export interface CpuGeometry {
   /** MAXPHYADDR in bits, 36 to 52; entry bits 51:MAXPHYADDR are reserved. */
   readonly physicalAddressBits: number;
-  /** Whether the guest may use 1-Gbyte pages (CPUID.80000001H:EDX.Page1GB). */
+  /** Whether the guest, and AMD's nested page tables, may use 1-Gbyte pages (CPUID.80000001H:EDX.Page1GB). */
   readonly guest1GPages: boolean;
   /** Execute-only EPT entries (IA32_VMX_EPT_VPID_CAP bit 0). */
   readonly executeOnlyEpt: boolean;

@@ -5,8 +5,8 @@
  * "EPT misconfigurations", "EPT violations" and "Exit qualification for EPT violations".
  */
 import type { CpuGeometry } from "./cpu.js";
-import { levelShifts, MAX_LEVELS } from "./guest-paging.js";
-import { highOf, lowOf } from "./page-number.js";
+import { MAX_LEVELS } from "./guest-paging.js";
+import { NestedPaging } from "./nested-paging.js";
 
 /** Permissions of an entry and, with the same bits, kinds of access in the exit qualification. */
 export const EPT_READ = 1 << 0;
@@ -37,6 +37,10 @@ export const EPT_VIOLATION_SHADOW_STACK_PAGE = 1 << 14;
 export const EPTP_ACCESSED_DIRTY = 1 << 6;
 export const EPTP_SUPERVISOR_SHADOW_STACK = 1 << 7;
 
+/** Values of bits 2:0, as bits: writable but not readable; without read and write, what only some processors have. */
+const WRITE_ONLY = (1 << EPT_WRITE) | (1 << (EPT_WRITE | EPT_EXECUTE));
+const EXECUTE_ONLY = (1 << EPT_EXECUTE) | (1 << 0);
+
 /** Memory types in bits 5:3 of a leaf: 2, 3 and 7 are reserved. */
 const RESERVED_MEMORY_TYPES = (1 << 2) | (1 << 3) | (1 << 7);
 
@@ -59,52 +63,23 @@ export function isValidEptp(eptp: bigint, cpu: CpuGeometry): boolean {
   return (low & 0xf00) === 0 && eptp >> BigInt(cpu.physicalAddressBits) === 0n;
 }
 
-export class Ept {
-  /** Page frame number of the root table. It is also the EP4TA, the tag of everything cached from it. */
-  readonly root: number;
-  readonly rootLow: number;
-  readonly rootHigh: number;
-  readonly levels: number;
-  /** What an access to a guest paging structure asks for: a write as well where accessed and dirty flags are set. */
-  readonly tableRequest: number;
-  /** The accessed and the dirty flag where they are set, else 0. */
-  readonly flags: number;
-  readonly shadowStack: boolean;
-  /** Bits of a guest page frame number's upper integer that the levels can translate. */
-  readonly gfnHighBits: number;
-  /** An entry is present if any of these bits is set. */
-  readonly present: number;
-  /** An entry that is not readable is misconfigured if any of these bits is set. */
-  readonly misconfiguredUnlessReadable: number;
-  readonly executeAny: number;
-  readonly modeBasedExecute: boolean;
-  /** By level, 1 where bit 7 of an entry says that it maps a page. */
-  readonly largeLeaf: Uint8Array = new Uint8Array(MAX_LEVELS + 1);
-  readonly tableReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  readonly leafReservedLow: Int32Array = new Int32Array(MAX_LEVELS + 1);
-  readonly reservedHigh: number;
-  /** By level, bits of a page number below those that select the entry: it spans 2^shift pages of 4 Kbyte. */
-  readonly shifts: Int32Array = levelShifts(9);
-
+export class Ept extends NestedPaging {
   /** @throws RangeError for an EPT pointer that VM entry would refuse */
   constructor(eptp: number, modeBasedExecute: boolean, cpu: CpuGeometry) {
+    super(Math.floor(eptp / 4096), ((eptp >>> 3) & 7) + 1, cpu);
     if (!isValidEptp(BigInt(eptp), cpu)) {
       throw new RangeError(`EPT pointer 0x${eptp.toString(16)} is not valid on this processor`);
     }
-    this.root = Math.floor(eptp / 4096);
-    this.rootLow = lowOf(this.root);
-    this.rootHigh = highOf(this.root);
-    this.levels = ((eptp >>> 3) & 7) + 1;
     const accessedDirty = (eptp & EPTP_ACCESSED_DIRTY) !== 0;
     this.tableRequest = accessedDirty ? EPT_READ | EPT_WRITE : EPT_READ;
-    this.flags = accessedDirty ? EPT_ACCESSED | EPT_DIRTY : 0;
+    this.accessed = accessedDirty ? EPT_ACCESSED : 0;
+    this.dirty = accessedDirty ? EPT_DIRTY : 0;
     this.shadowStack = (eptp & EPTP_SUPERVISOR_SHADOW_STACK) !== 0;
-    this.gfnHighBits = 9 * this.levels - 32;
     this.modeBasedExecute = modeBasedExecute;
-    this.executeAny = modeBasedExecute ? EPT_EXECUTE | EPT_USER_EXECUTE : EPT_EXECUTE;
-    this.present = EPT_READ | EPT_WRITE | this.executeAny;
-    this.misconfiguredUnlessReadable = cpu.executeOnlyEpt ? EPT_WRITE : EPT_WRITE | this.executeAny;
-    this.reservedHigh = 0xf_ffff & ~(2 ** (cpu.physicalAddressBits - 32) - 1);
+    this.present = modeBasedExecute ? EPT_PERMISSIONS | EPT_USER_EXECUTE : EPT_PERMISSIONS;
+    this.allPermissions = this.present;
+    this.misconfiguredPermissions = cpu.executeOnlyEpt ? WRITE_ONLY : WRITE_ONLY | EXECUTE_ONLY;
+    this.misconfiguredMemoryTypes = RESERVED_MEMORY_TYPES;
     if (cpu.ept2MPages) this.largeLeaf[2] = 1;
     if (cpu.ept1GPages) this.largeLeaf[3] = 1;
     for (let level = 2; level <= MAX_LEVELS; level++) {
@@ -113,24 +88,5 @@ export class Ept {
     }
     this.leafReservedLow[2] = BELOW_2M;
     this.leafReservedLow[3] = BELOW_1G;
-  }
-
-  /** Whether a present entry maps a page. */
-  isLeaf(level: number, low: number): boolean {
-    return level === 1 || ((low & EPT_PAGE_SIZE) !== 0 && this.largeLeaf[level] !== 0);
-  }
-
-  /** Whether a readable entry of the last level is misconfigured. */
-  isMisconfiguredPte(low: number, high: number): boolean {
-    return (high & this.reservedHigh) !== 0 || ((RESERVED_MEMORY_TYPES >>> ((low >>> 3) & 7)) & 1) !== 0;
-  }
-
-  /** Whether a present entry is misconfigured. */
-  isMisconfigured(level: number, low: number, high: number): boolean {
-    if ((low & EPT_READ) === 0 && (low & this.misconfiguredUnlessReadable) !== 0) return true;
-    if (!this.isLeaf(level, low))
-      return ((high & this.reservedHigh) | (low & this.tableReservedLow[level])) !== 0;
-    if (this.isMisconfiguredPte(low, high)) return true;
-    return level > 1 && (low & this.leafReservedLow[level]) !== 0;
   }
 }

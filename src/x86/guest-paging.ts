@@ -53,8 +53,8 @@ export const RIGHT_WRITABLE = PTE_WRITABLE;
 export const RIGHT_USER = PTE_USER;
 
 /** Low 32 bits of an entry, above bit 11, that a page's own offset bits would take: reserved in a large leaf, but for PAT. */
-const BELOW_2M = 0x1f_e000;
-const BELOW_1G = 0x3fff_e000;
+export const RESERVED_IN_2M = 0x1f_e000;
+export const RESERVED_IN_1G = 0x3fff_e000;
 
 /** 32-bit paging with PSE-36 maps 4-Mbyte pages below 2^40 at the most. */
 const PSE_36_BITS = 40;
@@ -138,10 +138,10 @@ export class GuestPaging {
       return 0;
     }
     this.largeLeaf[2] = 1;
-    this.leafReservedLow[2] = BELOW_2M;
+    this.leafReservedLow[2] = RESERVED_IN_2M;
     if (this.cpu.guest1GPages) {
       this.largeLeaf[3] = 1;
-      this.leafReservedLow[3] = BELOW_1G;
+      this.leafReservedLow[3] = RESERVED_IN_1G;
     }
     for (let level = this.cpu.guest1GPages ? 4 : 3; level <= MAX_LEVELS; level++) {
       this.tableReservedLow[level] = PTE_PAGE_SIZE;
@@ -192,10 +192,17 @@ export class GuestPaging {
   }
 }
 
+/** Bits 31:0 that are reserved in a PDPTE of PAE paging. */
+export const PDPTE_RESERVED_LOW = 0x1e6;
+
+/** Its bits 63:32 that are. */
+export function pdpteReservedHigh({ physicalAddressBits }: CpuGeometry): number {
+  return ~(2 ** (physicalAddressBits - 32) - 1);
+}
+
 /** Whether a present PDPTE of PAE paging has a reserved bit set, which MOV to CR3 answers with #GP. */
 export function hasReservedPdpteBits(low: number, high: number, cpu: CpuGeometry): boolean {
-  const width = 2 ** (cpu.physicalAddressBits - 32) - 1;
-  return (low & 0x1e6) !== 0 || (high & ~(0xf_ffff & width)) !== 0;
+  return (low & PDPTE_RESERVED_LOW) !== 0 || (high & pdpteReservedHigh(cpu)) !== 0;
 }
 
 function pagingMode(cr0: number, cr4: number, efer: number): PagingMode {

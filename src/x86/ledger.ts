@@ -19,7 +19,7 @@ export const STLB_HIT = DTLB_HIT + 1;
 export const WALK = STLB_HIT + 3;
 /** Walks that end with a translation: add 3 x access, and the size that the TLB holds. */
 export const WALK_COMPLETED = WALK + 3;
-/** References: add the level that served them (0 = L1 .. 3 = DRAM). */
+/** References: add the level that served them (0 = L1 .. 3 = DRAM). EPT_WALK_REF is also for AMD's nested page tables. */
 export const GUEST_WALK_REF = WALK_COMPLETED + 3 * 3;
 export const EPT_WALK_REF = GUEST_WALK_REF + 4;
 export const DATA_REF = EPT_WALK_REF + 4;

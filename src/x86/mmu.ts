@@ -8,14 +8,15 @@
  * all of its entries and they allow the access; until then an entry leads to nothing that is cached. The EPT's are set in
  * an entry that references a table when it is used, and with the dirty flag in a leaf once it allows the access.
  *
+ * In place of the EPT may be AMD's nested page tables: the AMD64 Architecture Programmer's Manual, volume 2, "Nested Paging"
+ * and "TLB Management". What is said of the EPT here then holds of them, but for what differs by name.
+ *
  * `translate()` leaves its result in fields: an access allocates nothing.
  */
 import { ACCESS_KINDS, type AccessKind, accessOf, FETCH, READ, WRITE } from "./access.js";
 import { NO_EPT } from "./address-spaces.js";
 import type { CpuGeometry, Drops } from "./cpu.js";
 import {
-  EPT_ACCESSED,
-  EPT_DIRTY,
   EPT_EXECUTE,
   EPT_PERMISSIONS,
   EPT_READ,
@@ -57,6 +58,18 @@ import {
   WALK_COMPLETED,
 } from "./ledger.js";
 import { MemoryHierarchy } from "./memory-hierarchy.js";
+import type { NestedPaging } from "./nested-paging.js";
+import {
+  NPF_FETCH,
+  NPF_GUEST_FINAL,
+  NPF_GUEST_PAGE,
+  NPF_PRESENT,
+  NPF_RESERVED,
+  NPF_USER,
+  NPF_WRITE,
+  Npt,
+  nptPermissions,
+} from "./npt.js";
 import { entryPfnHigh, entryPfnLow, highOf, lowOf, pageNumber, shiftedLow } from "./page-number.js";
 import { entryPfn, type PhysicalMemory } from "./physical-memory.js";
 import {
@@ -106,12 +119,15 @@ export const EPT_VIOLATION = 2;
 export const EPT_MISCONFIG = 3;
 /** #GP: a linear address that is not canonical, or a register value that the processor refuses. */
 export const GENERAL_PROTECTION = 4;
+/** #NPF, of nested page tables only. */
+export const NESTED_PAGE_FAULT = 5;
 export type Outcome =
   | typeof TRANSLATED
   | typeof PAGE_FAULT
   | typeof EPT_VIOLATION
   | typeof EPT_MISCONFIG
-  | typeof GENERAL_PROTECTION;
+  | typeof GENERAL_PROTECTION
+  | typeof NESTED_PAGE_FAULT;
 
 /** What an access asks of the EPT: EPT_READ, EPT_WRITE, EPT_EXECUTE, or this, for a fetch from a user page under mode-based execute control. */
 export const EPT_FETCH_USER = 1 << 3;
@@ -156,10 +172,12 @@ const NEVER = 1 << TEST_BITS;
 const RESTART = -1;
 
 export class Mmu {
-  /** Guest-physical address in bytes, after EPT_VIOLATION and EPT_MISCONFIG. */
+  /** Guest-physical address in bytes, after EPT_VIOLATION, EPT_MISCONFIG and NESTED_PAGE_FAULT. */
   guestPhysicalAddress = 0;
   /** Exit qualification, after EPT_VIOLATION. */
   exitQualification = 0;
+  /** EXITINFO1, after NESTED_PAGE_FAULT: NPF_..., below 2^34. */
+  exitInfo1 = 0;
   /** Page-fault error code, after PAGE_FAULT. */
   errorCode = 0;
   /** Host page frame number after TRANSLATED, as in page-number.ts. */
@@ -171,12 +189,12 @@ export class Mmu {
   readonly hierarchy: MemoryHierarchy;
   readonly caches: TranslationCaches;
   private readonly tlb: Tlb;
-  /** The guest's paging mode and the EPT (null: off), compiled. */
+  /** The guest's paging mode and the EPT or nested page tables (null: off), compiled. */
   guest: GuestPaging;
-  ept: Ept | null = null;
+  nested: Readonly<NestedPaging> | null = null;
   registers: PagingRegisters = LONG_MODE;
   cr3 = 0;
-  /** Page frame number of each page directory, of PAE paging; UNKNOWN where the PDPTE is not present. */
+  /** Page frame number of each page directory, of PAE paging; UNKNOWN where the PDPTE is not present, or was not read yet. */
   readonly pdptes: Float64Array = new Float64Array(4).fill(UNKNOWN);
   private vpid = 0;
   /** The right that makes a fetch one of a user page to the EPT: none without mode-based execute control. */
@@ -301,28 +319,29 @@ export class Mmu {
   }
 
   /**
-   * Translates a guest-physical address (bytes) through the EPT.
+   * Translates a guest-physical address (bytes) through the EPT or the nested page tables.
    *
-   * @param requested what the access needs: EPT_READ, EPT_WRITE, EPT_EXECUTE or EPT_FETCH_USER
+   * @param requested what the access needs: EPT_READ, EPT_WRITE, EPT_EXECUTE or, of the EPT only, EPT_FETCH_USER
    * @param purpose bits of the exit qualification that say what the address is for: EPT_VIOLATION_GLA_VALID with
    *   EPT_VIOLATION_FINAL_GPA for the translation of a linear address, EPT_VIOLATION_GLA_VALID for a guest paging structure,
-   *   0 for the PDPTEs that MOV to CR3 loads; EPT_VIOLATION_SHADOW_STACK for a supervisor shadow-stack access
+   *   0 for the PDPTEs that MOV to CR3 loads; EPT_VIOLATION_SHADOW_STACK for a supervisor shadow-stack access.
+   *   Nested page tables know only whether it is the final translation
    */
   translateGuestPhysical(address: number, requested: number, purpose: number): Outcome {
     const gfn = Math.floor(address / PAGE);
     this.offset = address % PAGE;
-    return this.walkEpt(lowOf(gfn), highOf(gfn), this.offset, requested, purpose);
+    return this.walkNested(lowOf(gfn), highOf(gfn), this.offset, requested, purpose);
   }
 
-  private walkEpt(
+  private walkNested(
     gfnLow: number,
     gfnHigh: number,
     offset: number,
     requested: number,
     purpose: number,
   ): Outcome {
-    const { ept, caches, counts, memory, hierarchy, stores } = this;
-    if (ept === null) {
+    const { nested, caches, counts, memory, hierarchy, stores } = this;
+    if (nested === null) {
       this.hostLow = gfnLow;
       this.hostHigh = gfnHigh;
       this.hostPermissions = EPT_ALL;
@@ -330,18 +349,19 @@ export class Mmu {
       this.hostDirty = true;
       return TRANSLATED;
     }
-    const { nestedTlb, eptStructures } = caches;
-    const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && ept.shadowStack;
-    const nested = !shadowStack && (purpose & this.notNested) === 0;
-    const place = nested ? nestedTlb.lookup(gfnLow, gfnHigh) | 0 : ABSENT;
+    const { nestedTlb, nestedStructures } = caches;
+    const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && nested.shadowStack;
+    const inTlb = !shadowStack && (purpose & this.notNested) === 0;
+    const place = inTlb ? nestedTlb.lookup(gfnLow, gfnHigh) | 0 : ABSENT;
     if (place !== ABSENT) {
       const { cells } = stores;
       const value = cells[(place + CACHED_VALUE) | 0];
       const dirty = (value & NESTED_DIRTY) !== 0;
-      if ((value & requested) !== requested) {
+      const allowed = (value & requested) === requested;
+      if (!allowed && !nested.isNpt) {
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, value & EPT_ALL);
       }
-      if (dirty || (requested & EPT_WRITE) === 0) {
+      if (allowed && (dirty || (requested & EPT_WRITE) === 0)) {
         this.hostLow = cells[(place + CACHED_PFN_LOW) | 0];
         this.hostHigh = cells[(place + CACHED_PFN_HIGH) | 0];
         this.hostPermissions = value & EPT_ALL;
@@ -352,20 +372,21 @@ export class Mmu {
       nestedTlb.invalidate(gfnLow, gfnHigh);
     }
 
-    if (gfnHigh >>> ept.gfnHighBits !== 0)
-      return this.beyondEpt(ept, gfnLow, gfnHigh, offset, requested, purpose);
+    if (gfnHigh >>> nested.gfnHighBits !== 0)
+      return this.beyondNested(nested, gfnLow, gfnHigh, offset, requested, purpose);
 
-    const { shifts } = ept;
-    let permissions = ept.present;
-    let tableLow = ept.rootLow;
-    let tableHigh = ept.rootHigh;
+    const { shifts } = nested;
+    let permissions = nested.allPermissions;
+    let tableLow = nested.rootLow;
+    let tableHigh = nested.rootHigh;
     let frame = 0;
-    let level = eptStructures.lookup(gfnLow, gfnHigh);
+    let level = nestedStructures.lookup(gfnLow, gfnHigh);
+    if (level !== 0 && nested.isNpt && this.dropDenying(gfnLow, gfnHigh, requested)) level = 0;
     if (level === 0) {
-      level = ept.levels;
+      level = nested.levels;
     } else {
       const { cells } = stores;
-      const table = eptStructures.place;
+      const table = nestedStructures.place;
       tableLow = cells[(table + CACHED_PFN_LOW) | 0];
       tableHigh = cells[(table + CACHED_PFN_HIGH) | 0];
       permissions = cells[(table + CACHED_VALUE) | 0];
@@ -383,22 +404,25 @@ export class Mmu {
       word = frame + 2 * index;
       low = words[word] | 0;
       high = words[word + 1] | 0;
-      if ((low & ept.present) === 0) {
+      if ((low & nested.present) === 0) {
+        if (nested.isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, 0);
         const seen = shadowStack ? purpose | shadowStackPage(high) : purpose;
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, seen, 0);
       }
-      if (ept.isMisconfigured(level, low, high)) {
+      if (nested.isMisconfigured(level, low, high)) {
+        const code = NPF_PRESENT | NPF_RESERVED;
+        if (nested.isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, code);
         return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
       }
       above = permissions;
-      permissions &= low;
-      if (ept.isLeaf(level, low)) break;
-      if (ept.flags !== 0) words[word] |= EPT_ACCESSED;
+      permissions &= nested.isNpt ? nptPermissions(low, high) : low;
+      if (nested.isLeaf(level, low)) break;
+      if (nested.accessed !== 0) words[word] |= nested.accessed;
       level--;
       tableLow = entryPfnLow(low, high);
       tableHigh = entryPfnHigh(high);
       frame = memory.frame(tableLow, tableHigh);
-      eptStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
+      nestedStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
     }
 
     const granted = grantedBy(permissions);
@@ -409,20 +433,23 @@ export class Mmu {
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose | marked, granted);
       }
     } else if ((granted & requested) !== requested) {
+      if (nested.isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, NPF_PRESENT);
       return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, granted);
     }
 
     const write = (requested & EPT_WRITE) !== 0;
     this.hostDirty = true;
-    if (ept.flags !== 0) {
-      this.hostDirty = write || (low & EPT_DIRTY) !== 0;
-      words[word] |= write ? EPT_ACCESSED | EPT_DIRTY : EPT_ACCESSED;
+    if (nested.accessed !== 0) {
+      this.hostDirty = write || (low & nested.dirty) !== 0;
+      words[word] |= write ? nested.accessed | nested.dirty : nested.accessed;
     }
-    this.hostLow = entryPfnLow(low, high) | (gfnLow & ((1 << shifts[level]) - 1));
+    const pages = 1 << shifts[level];
+    // Bit 12 of AMD's large leaf is no part of the address.
+    this.hostLow = (entryPfnLow(low, high) & -pages) | (gfnLow & (pages - 1));
     this.hostHigh = entryPfnHigh(high);
     this.hostPermissions = granted;
     this.hostSize = level - 1;
-    if (nested) {
+    if (inTlb) {
       const value = granted | (this.hostSize << NESTED_SIZE_SHIFT) | (this.hostDirty ? NESTED_DIRTY : 0);
       nestedTlb.insert(gfnLow, gfnHigh, this.hostLow, this.hostHigh, value);
     }
@@ -430,8 +457,8 @@ export class Mmu {
   }
 
   /** Four levels translate 48 bits. What is read before that shows is not specified; here, the root's entry. */
-  private beyondEpt(
-    { rootLow, rootHigh, shifts, levels }: Ept,
+  private beyondNested(
+    { rootLow, rootHigh, shifts, levels, isNpt }: Readonly<NestedPaging>,
     gfnLow: number,
     gfnHigh: number,
     offset: number,
@@ -440,23 +467,54 @@ export class Mmu {
   ): Outcome {
     const index = shiftedLow(gfnLow, gfnHigh, shifts[levels]) & 511;
     this.counts[EPT_WALK_REF + this.hierarchy.reference(rootLow, rootHigh, index >> 3)]++;
+    if (isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, 0);
     return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, 0);
+  }
+
+  /**
+   * Drops what the paging-structure caches have just found if the entries behind it deny the access, and returns whether they
+   * do. AMD lets an entry be upgraded without a flush, see "Invalidation of Table Entry Upgrades": they must be read again.
+   */
+  private dropDenying(gfnLow: number, gfnHigh: number, requested: number): boolean {
+    const { nestedStructures } = this.caches;
+    const granted = grantedBy(this.stores.cells[(nestedStructures.place + CACHED_VALUE) | 0]);
+    if ((granted & requested) === requested) return false;
+    nestedStructures.invalidate(gfnLow, gfnHigh);
+    return true;
   }
 
   /** What an access to a guest paging structure asks of the EPT. */
   get tableRequest(): number {
-    return this.ept === null ? EPT_READ : this.ept.tableRequest;
+    return this.nested === null ? EPT_READ : this.nested.tableRequest;
+  }
+
+  private get isNpt(): boolean {
+    return this.nested?.isNpt === true;
   }
 
   /** Turns EPT on with this EPT pointer, as VM entry does. @throws RangeError for one that VM entry would refuse */
   enableEpt(eptp: number, modeBasedExecute = false): void {
-    this.ept = new Ept(eptp, modeBasedExecute, this.geometry);
+    this.nested = new Ept(eptp, modeBasedExecute, this.geometry);
     this.userExecuteRight = modeBasedExecute ? RIGHT_USER : 0;
     this.enterAddressSpace();
   }
 
-  disableEpt(): void {
-    this.ept = null;
+  /**
+   * Turns nested page tables on with this root, as VMRUN does: its host-physical address in bytes. AMD tags what is cached by
+   * the guest's ASID. Here the root stands for it, in the place of the EP4TA: `caches.inveptSingle()` of its page frame
+   * number is a flush of the ASID.
+   *
+   * @throws RangeError for a root that VMRUN would refuse
+   */
+  enableNpt(nCr3: number, levels: 4 | 5 = 4): void {
+    this.nested = new Npt(nCr3, levels, this.geometry);
+    this.userExecuteRight = 0;
+    this.enterAddressSpace();
+  }
+
+  /** Turns EPT or nested page tables off. */
+  disableNestedPaging(): void {
+    this.nested = null;
     this.enterAddressSpace();
   }
 
@@ -466,9 +524,9 @@ export class Mmu {
     this.enterAddressSpace();
   }
 
-  /** A VM entry or VM exit: without VPIDs it drops all linear and combined mappings. */
+  /** A VM entry or VM exit: without VPIDs it drops all linear and combined mappings. AMD's have an ASID. */
   vmTransition(): void {
-    if (this.vpid === 0) this.caches.invvpidSingle(0);
+    if (this.vpid === 0 && !this.isNpt) this.caches.invvpidSingle(0);
   }
 
   /** Loads all registers at once, as VM entry does; drops nothing. #GP or an EPT exit come from the PDPTEs of PAE paging. */
@@ -477,13 +535,13 @@ export class Mmu {
     this.guest = new GuestPaging(registers, this.geometry);
     this.cr3 = cr3;
     this.enterAddressSpace();
-    return this.guest.mode === "PAE" ? this.loadPdptes(cr3) : TRANSLATED;
+    return this.loadsPdptes ? this.loadPdptes(cr3) : TRANSLATED;
   }
 
   /** MOV to CR3, a physical address with the PCID below; `keep` is bit 63, which keeps what is cached for that PCID. */
   writeCr3(cr3: number, keep = false): Outcome {
     if (cr3 >= 2 ** this.geometry.physicalAddressBits) return GENERAL_PROTECTION;
-    if (this.guest.mode === "PAE") {
+    if (this.loadsPdptes) {
       const outcome = this.loadPdptes(cr3);
       if (outcome !== TRANSLATED) return outcome;
     }
@@ -534,7 +592,7 @@ export class Mmu {
     this.guest = new GuestPaging(this.registers, this.geometry);
     if (drops) this.caches.invpcidAll();
     this.enterAddressSpace();
-    return this.guest.mode === "PAE" && (mode !== "PAE" || drops) ? this.loadPdptes(this.cr3) : TRANSLATED;
+    return this.loadsPdptes && (mode !== "PAE" || drops) ? this.loadPdptes(this.cr3) : TRANSLATED;
   }
 
   private get pcidEnabled(): boolean {
@@ -546,10 +604,10 @@ export class Mmu {
   }
 
   private enterAddressSpace(): void {
-    const { caches, guest, ept } = this;
-    caches.enter(this.vpid, this.pcid, ept?.root ?? NO_EPT);
+    const { caches, guest, nested } = this;
+    caches.enter(this.vpid, this.pcid, nested?.root ?? NO_EPT);
     caches.pagingStructures.describe(guest.shifts, guest.levels);
-    if (ept !== null) caches.eptStructures.describe(ept.shifts, ept.levels);
+    if (nested !== null) caches.nestedStructures.describe(nested.shifts, nested.levels);
     this.compileHits();
   }
 
@@ -568,7 +626,7 @@ export class Mmu {
   /** Loads the PDPTEs of PAE paging: reads, even where other accesses to paging structures count as writes. */
   private loadPdptes(cr3: number): Outcome {
     const offset = (cr3 % PAGE) & ~31;
-    const outcome = this.walkEpt(lowOf(Math.floor((cr3 % 2 ** 32) / PAGE)), 0, offset, EPT_READ, 0);
+    const outcome = this.walkNested(lowOf(Math.floor((cr3 % 2 ** 32) / PAGE)), 0, offset, EPT_READ, 0);
     if (outcome !== TRANSLATED) return outcome;
     const table = this.memory.frame(this.hostLow, this.hostHigh) + offset / 4;
     const loaded: number[] = [];
@@ -583,6 +641,29 @@ export class Mmu {
     }
     if (isReserved) return GENERAL_PROTECTION;
     this.pdptes.set(loaded);
+    return TRANSLATED;
+  }
+
+  /** Whether this is PAE paging whose PDPTEs MOV to CR3 loads. With nested page tables a walk reads them: "Legacy PAE Mode". */
+  private get loadsPdptes(): boolean {
+    return this.guest.mode === "PAE" && !this.isNpt;
+  }
+
+  /** Reads the PDPTE of the page under way, as a walk from the root does with nested page tables. It is cached nowhere. */
+  private readPdpte(): Outcome {
+    const index = (this.pageLow >>> 18) & 3;
+    const offset = ((this.cr3 % PAGE) & ~31) + 8 * index;
+    const table = lowOf(Math.floor((this.cr3 % 2 ** 32) / PAGE));
+    const outcome = this.walkNested(table, 0, offset, this.tableRequest, EPT_VIOLATION_GLA_VALID);
+    if (outcome !== TRANSLATED) return outcome;
+    this.counts[GUEST_WALK_REF + this.hierarchy.reference(this.hostLow, this.hostHigh, offset >> 6)]++;
+    const word = this.memory.frame(this.hostLow, this.hostHigh) + offset / 4;
+    const low = this.memory.words[word];
+    const high = this.memory.words[word + 1];
+    this.pdptes[index] = UNKNOWN;
+    if ((low & PTE_PRESENT) === 0) return this.pageFault(0);
+    if (hasReservedPdpteBits(low, high, this.geometry)) return this.pageFault(PF_PRESENT | PF_RESERVED);
+    this.pdptes[index] = entryPfn(low, high);
     return TRANSLATED;
   }
 
@@ -644,6 +725,11 @@ export class Mmu {
     this.rights = attributes;
     const permissions = (attributes >> ATTRIBUTE_EPT_SHIFT) & EPT_ALL;
     const requested = this.finalRequest(attributes);
+    if (this.isNpt) {
+      // Else the entry would deny the access for ever: no walk replaces it, and a nested page fault drops nothing.
+      this.tlb.invalidate(this.pageLow, this.pageHigh);
+      return this.nestedPageFault(gfnLow, gfnHigh, this.offset, requested, FINAL, NPF_PRESENT);
+    }
     return this.eptViolation(gfnLow, gfnHigh, this.offset, requested, FINAL, permissions);
   }
 
@@ -708,6 +794,10 @@ export class Mmu {
     let rights = ALL_RIGHTS | TABLE_WRITABLE;
     if (level === 0) {
       level = guest.levels;
+      if (guest.mode === "PAE" && this.isNpt) {
+        const outcome = this.readPdpte();
+        if (outcome !== TRANSLATED) return outcome;
+      }
       const root = this.rootGfn();
       if (root === UNKNOWN) return this.pageFault(0);
       gfnLow = lowOf(root);
@@ -732,7 +822,7 @@ export class Mmu {
       const at = index * guest.entryBytes;
       const table = TABLE_COLUMNS * level;
       if (isKnown) {
-        const outcome = this.walkEpt(gfnLow, gfnHigh, at, request, EPT_VIOLATION_GLA_VALID);
+        const outcome = this.walkNested(gfnLow, gfnHigh, at, request, EPT_VIOLATION_GLA_VALID);
         if (outcome !== TRANSLATED) {
           this.rememberTables(first, level + 1);
           return outcome;
@@ -807,7 +897,7 @@ export class Mmu {
    * was one of them; if not, nothing has happened but lookups that `walk()` repeats.
    */
   private walkOrdinary(table: Place): boolean {
-    const { guest, ept, caches, counts, memory, hierarchy, stores, pageLow, pageHigh, kind } = this;
+    const { guest, nested, caches, counts, memory, hierarchy, stores, pageLow, pageHigh, kind } = this;
     const { words } = memory;
     const { cells } = stores;
     const frame = cells[(table + CACHED_FRAME) | 0];
@@ -828,20 +918,22 @@ export class Mmu {
     let permissions = EPT_ALL;
     let dirty = low & PTE_DIRTY;
     let eptTable = ABSENT;
-    if (ept !== null) {
-      if (gfnHigh >>> ept.gfnHighBits !== 0 || this.notNested === 0) return false;
-      if ((caches.eptStructures.lookup(gfnLow, gfnHigh) | 0) !== 1) return false;
-      eptTable = caches.eptStructures.place;
+    if (nested !== null) {
+      if (gfnHigh >>> nested.gfnHighBits !== 0 || this.notNested === 0) return false;
+      if ((caches.nestedStructures.lookup(gfnLow, gfnHigh) | 0) !== 1) return false;
+      eptTable = caches.nestedStructures.place;
       const eptFrame = cells[(eptTable + CACHED_FRAME) | 0];
       const word = (eptFrame + 2 * (gfnLow & 511)) | 0;
       const eptLow = words[word] | 0;
       const eptHigh = words[(word + 1) | 0] | 0;
-      if ((eptLow & EPT_READ) === 0 || ept.isMisconfiguredPte(eptLow, eptHigh)) return false;
-      if (ept.flags !== 0) {
-        if ((eptLow & EPT_ACCESSED) === 0 || (access === WRITE && (eptLow & EPT_DIRTY) === 0)) return false;
-        if ((eptLow & EPT_DIRTY) === 0) dirty = 0;
+      if ((eptLow & EPT_READ) === 0 || nested.isMisconfiguredPte(eptLow, eptHigh)) return false;
+      if (nested.accessed !== 0) {
+        const isDirty = (eptLow & nested.dirty) !== 0;
+        if ((eptLow & nested.accessed) === 0 || (access === WRITE && !isDirty)) return false;
+        if (!isDirty) dirty = 0;
       }
-      permissions = grantedBy(cells[(eptTable + CACHED_VALUE) | 0] & eptLow);
+      const own = nested.isNpt ? nptPermissions(eptLow, eptHigh) : eptLow;
+      permissions = grantedBy(cells[(eptTable + CACHED_VALUE) | 0] & own);
       if ((permissions & this.finalRequest(rights)) === 0) return false;
       hostLow = entryPfnLow(eptLow, eptHigh);
       hostHigh = entryPfnHigh(eptHigh);
@@ -879,7 +971,7 @@ export class Mmu {
     const { tlb, pageLow, pageHigh } = this;
     const access = accessOf(this.kind);
     this.rights = attributes;
-    const outcome = this.walkEpt(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
+    const outcome = this.walkNested(gfnLow, gfnHigh, this.offset, this.finalRequest(attributes), FINAL);
     if (outcome !== TRANSLATED) return outcome;
     if (this.replaced !== 0) tlb.invalidate(pageLow, pageHigh);
     const all =
@@ -932,7 +1024,7 @@ export class Mmu {
   /**
    * Sets the accessed flags from level `first` down to the leaf at `last`, and the leaf's dirty flag for a write. Where the
    * EPT does not let the table be written, a violation that reports a read and a write of the entry; RESTART, if only a walk
-   * from the root knows the entry's guest-physical address.
+   * from the root knows the entry's guest-physical address. Nested page tables always let a table be written that was read.
    */
   private setFlags(first: number, last: number): Outcome | typeof RESTART {
     const { tables } = this;
@@ -988,6 +1080,28 @@ export class Mmu {
     return EPT_MISCONFIG;
   }
 
+  /**
+   * `code` says what is wrong with the entry: NPF_PRESENT, NPF_RESERVED. Nothing is dropped. The manual says that a page fault
+   * flushes the cached entries that led to it, see "Use of Cached Entries When Reporting a Page Fault Exception"; of a nested
+   * one it says nothing.
+   */
+  private nestedPageFault(
+    gfnLow: number,
+    gfnHigh: number,
+    offset: number,
+    requested: number,
+    purpose: number,
+    code: number,
+  ): Outcome {
+    this.guestPhysicalAddress = pageNumber(gfnLow, gfnHigh) * PAGE + offset;
+    const access =
+      ((requested & EPT_WRITE) !== 0 ? NPF_WRITE : 0) | ((requested & EPT_EXECUTE) !== 0 ? NPF_FETCH : 0);
+    const isFinal = (purpose & EPT_VIOLATION_FINAL_GPA) !== 0;
+    this.exitInfo1 = (code | NPF_USER | access) + (isFinal ? NPF_GUEST_FINAL : NPF_GUEST_PAGE);
+    this.drop(this.geometry.switches.nestedPageFaultDrops, gfnLow, gfnHigh, isFinal);
+    return NESTED_PAGE_FAULT;
+  }
+
   /** What the guest's own paging says of the page. */
   private advancedInformation(): number {
     const { rights } = this;
@@ -1003,16 +1117,16 @@ export class Mmu {
    * "Operations that invalidate cached mappings".
    */
   private drop(drops: Drops, gfnLow: number, gfnHigh: number, isFinal: boolean): void {
-    const { caches, ept, pageLow, pageHigh } = this;
-    if (drops === "nothing" || ept === null || this.provisional) return;
+    const { caches, nested, pageLow, pageHigh } = this;
+    if (drops === "nothing" || nested === null || this.provisional) return;
     if (drops === "everything") {
-      caches.inveptSingle(ept.root);
+      caches.inveptSingle(nested.root);
       return;
     }
     caches.nestedTlb.invalidate(gfnLow, gfnHigh);
     if (isFinal) this.tlb.invalidate(pageLow, pageHigh);
     if (drops === "translations") return;
-    caches.eptStructures.invalidate(gfnLow, gfnHigh);
+    caches.nestedStructures.invalidate(gfnLow, gfnHigh);
     if (isFinal) caches.pagingStructures.invalidate(pageLow, pageHigh);
   }
 

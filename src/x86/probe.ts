@@ -5,27 +5,23 @@
  * It is written for reading, from the same formats as the walk of `Mmu` and without its caches.
  */
 import { type AccessKind, accessOf, FETCH, IMPLICIT, READ, USER, WRITE } from "./access.js";
-import {
-  EPT_EXECUTE,
-  EPT_PAGE_SIZE,
-  EPT_PERMISSIONS,
-  EPT_READ,
-  EPT_USER_EXECUTE,
-  EPT_WRITE,
-  type Ept,
-} from "./ept.js";
+import { EPT_EXECUTE, EPT_PAGE_SIZE, EPT_PERMISSIONS, EPT_READ, EPT_USER_EXECUTE, EPT_WRITE } from "./ept.js";
 import {
   type GuestPaging,
+  PDPTE_RESERVED_LOW,
   PTE_ACCESSED,
   PTE_DIRTY,
   PTE_PRESENT,
   PTE_USER,
   PTE_WRITABLE,
+  pdpteReservedHigh,
   RIGHT_NOT_EXECUTABLE,
   RIGHT_USER,
   RIGHT_WRITABLE,
 } from "./guest-paging.js";
 import { linearPage, type Mmu, PAGE } from "./mmu.js";
+import type { NestedPaging } from "./nested-paging.js";
+import { nptPermissions } from "./npt.js";
 import { highOf, lowOf } from "./page-number.js";
 import { entryPfn } from "./physical-memory.js";
 
@@ -36,6 +32,7 @@ const TABLE_NAMES = ["", "PT", "PD", "PDPT", "PML4", "PML5"] as const;
 
 /** One entry that the walk reads. */
 export interface ProbeStep {
+  /** Nested page tables stand in the place of the EPT. */
   readonly structure: "guest" | "EPT";
   /** 1 = PTE to 5 = PML5E. */
   readonly level: number;
@@ -61,7 +58,13 @@ export interface ProbeReason {
 }
 
 export interface Probe {
-  readonly outcome: "translated" | "page-fault" | "ept-violation" | "ept-misconfig" | "general-protection";
+  readonly outcome:
+    | "translated"
+    | "page-fault"
+    | "ept-violation"
+    | "ept-misconfig"
+    | "nested-page-fault"
+    | "general-protection";
   /** All entries read, in order. */
   readonly steps: readonly ProbeStep[];
   /** null where the address is translated. */
@@ -103,14 +106,14 @@ interface GuestEntry {
 class Walk {
   private readonly steps: ProbeStep[] = [];
   private readonly guest: GuestPaging;
-  private readonly ept: Ept | null;
+  private readonly nested: Readonly<NestedPaging> | null;
 
   constructor(
     private readonly mmu: Mmu,
     private readonly kind: AccessKind,
   ) {
     this.guest = mmu.guest;
-    this.ept = mmu.ept;
+    this.nested = mmu.nested;
   }
 
   run(address: bigint): Probe {
@@ -168,6 +171,7 @@ class Walk {
     const { mmu, guest } = this;
     if (guest.mode !== "PAE")
       return Math.floor((guest.mode === "32-bit" ? mmu.cr3 % 2 ** 32 : mmu.cr3) / PAGE);
+    if (this.nested?.isNpt === true) return this.readPdpte((page >>> 18) & 3);
     const pfn = mmu.pdptes[(page >>> 18) & 3];
     if (pfn < 0) {
       const reason = { at: "PDPTE register", level: 3, bits: "0", why: "P = 0: not present" };
@@ -176,10 +180,21 @@ class Walk {
     return pfn;
   }
 
-  private readGuest(table: number, level: number, page: number): GuestEntry {
+  /** Guest page frame number of the page directory, from a PDPTE in memory. */
+  private readPdpte(index: number): number {
+    const { cr3, geometry } = this.mmu;
+    const table = Math.floor((cr3 % 2 ** 32) / PAGE);
+    const { low, high } = this.readPresent(table, ((cr3 % PAGE) & ~31) + 8 * index, 3);
+    const bits = bitNames(low & PDPTE_RESERVED_LOW, high & pdpteReservedHigh(geometry));
+    if (bits !== "") {
+      throw new Stop("page-fault", { at: "guest PDPTE", level: 3, bits, why: "reserved bits are set" }, null);
+    }
+    return entryPfn(low, high);
+  }
+
+  /** Reads the entry at a byte offset of a table, which must be present. */
+  private readPresent(table: number, at: number, level: number): GuestEntry {
     const { guest, mmu } = this;
-    const index = Math.floor(page / 2 ** guest.shifts[level]) % guest.entries;
-    const at = index * guest.entryBytes;
     const { pfn, permissions } = this.translate(table, at, mmu.tableRequest, TABLE_NAMES[level]);
     const word = mmu.memory.frame(lowOf(pfn), highOf(pfn)) + at / 4;
     const low = mmu.memory.words[word];
@@ -193,17 +208,26 @@ class Walk {
       hostPhysicalAddress: pfn * PAGE + at,
       entry: entryValue(low, high),
     });
-    const name = `guest ${ENTRY_NAMES[level]}`;
     if ((low & PTE_PRESENT) === 0) {
-      throw new Stop("page-fault", { at: name, level, bits: "0", why: "P = 0: not present" }, null);
+      const reason = { at: `guest ${ENTRY_NAMES[level]}`, level, bits: "0", why: "P = 0: not present" };
+      throw new Stop("page-fault", reason, null);
     }
+    return { level, low, high, guestPhysicalAddress, permissions };
+  }
+
+  private readGuest(table: number, level: number, page: number): GuestEntry {
+    const { guest } = this;
+    const index = Math.floor(page / 2 ** guest.shifts[level]) % guest.entries;
+    const entry = this.readPresent(table, index * guest.entryBytes, level);
+    const { low, high } = entry;
     if (guest.isReserved(level, low, high, guest.isLeaf(level, low))) {
       const isLeaf = guest.isLeaf(level, low);
       const reservedLow = isLeaf ? guest.leafReservedLow[level] : guest.tableReservedLow[level];
       const bits = bitNames(low & reservedLow, high & guest.reservedHigh);
-      throw new Stop("page-fault", { at: name, level, bits, why: "reserved bits are set" }, null);
+      const reason = { at: `guest ${ENTRY_NAMES[level]}`, level, bits, why: "reserved bits are set" };
+      throw new Stop("page-fault", reason, null);
     }
-    return { level, low, high, guestPhysicalAddress, permissions };
+    return entry;
   }
 
   /** The guest's access rights, gathered over its entries. */
@@ -276,16 +300,18 @@ class Walk {
     wanted: number,
     purpose: string,
   ): { pfn: number; permissions: number } {
-    const { ept, mmu } = this;
-    if (ept === null) return { pfn: gfn, permissions: EPT_PERMISSIONS };
+    const { nested, mmu } = this;
+    if (nested === null) return { pfn: gfn, permissions: EPT_PERMISSIONS };
+    const { isNpt } = nested;
     const address = gfn * PAGE + offset;
-    const violation = (reason: ProbeReason) => new Stop("ept-violation", reason, address);
-    let permissions = ept.present;
-    let table = ept.root;
-    /** By permission bit, the first level that takes it away. */
-    const deniedAt = new Map<number, number>();
-    for (let level = ept.levels; ; level--) {
-      const index = Math.floor(gfn / 2 ** ept.shifts[level]) % 512;
+    const violation = (reason: ProbeReason) =>
+      new Stop(isNpt ? "nested-page-fault" : "ept-violation", reason, address);
+    let permissions = nested.allPermissions;
+    let table = nested.root;
+    /** By permission bit, the first entry that takes it away. */
+    const denials = new Map<number, { readonly level: number; readonly low: number }>();
+    for (let level = nested.levels; ; level--) {
+      const index = Math.floor(gfn / 2 ** nested.shifts[level]) % 512;
       const low = mmu.memory.low(table, index);
       const high = mmu.memory.high(table, index);
       this.steps.push({
@@ -296,8 +322,8 @@ class Walk {
         hostPhysicalAddress: table * PAGE + index * 8,
         entry: entryValue(low, high),
       });
-      const at = `EPT ${ENTRY_NAMES[level]}`;
-      if (gfn >= 2 ** (32 + ept.gfnHighBits)) {
+      const at = nestedName(nested, level);
+      if (gfn >= 2 ** (32 + nested.gfnHighBits)) {
         throw violation({
           at: "guest-physical address",
           level: 0,
@@ -305,39 +331,43 @@ class Walk {
           why: "not 0 with 4 levels",
         });
       }
-      if ((low & ept.present) === 0) {
-        const bits = ept.modeBasedExecute ? "10, 2:0" : "2:0";
-        throw violation({ at, level, bits, why: "not present" });
+      if ((low & nested.present) === 0) {
+        const bits = isNpt ? "0" : nested.modeBasedExecute ? "10, 2:0" : "2:0";
+        throw violation({ at, level, bits, why: isNpt ? "P = 0: not present" : "not present" });
       }
-      if (ept.isMisconfigured(level, low, high)) {
-        throw new Stop("ept-misconfig", { at, level, ...misconfiguration(ept, level, low, high) }, address);
+      if (nested.isMisconfigured(level, low, high)) {
+        const reason = { at, level, ...misconfiguration(nested, level, low, high) };
+        throw new Stop(isNpt ? "nested-page-fault" : "ept-misconfig", reason, address);
       }
+      const own = isNpt ? nptPermissions(low, high) : low;
       for (const bit of [EPT_READ, EPT_WRITE, EPT_EXECUTE, EPT_USER_EXECUTE]) {
-        if ((low & bit) === 0 && !deniedAt.has(bit)) deniedAt.set(bit, level);
+        if ((own & bit) === 0 && !denials.has(bit)) denials.set(bit, { level, low });
       }
-      permissions &= low;
-      if (!ept.isLeaf(level, low)) {
+      permissions &= own;
+      if (!nested.isLeaf(level, low)) {
         table = entryPfn(low, high);
         continue;
       }
       const missing = wanted & ~permissions;
       if (missing !== 0) {
         const bit = missing & -missing;
-        const denying = deniedAt.get(bit) ?? level;
-        const why = `${PERMISSION_NAMES.get(bit)} = 0, and the ${purpose === "data" ? "access" : "walk"} needs it`;
+        const denial = denials.get(bit) ?? { level, low };
+        const who = purpose === "data" ? "access" : "walk";
         throw violation({
-          at: `EPT ${ENTRY_NAMES[denying]}`,
-          level: denying,
-          bits: String(31 - Math.clz32(bit)),
-          why,
+          at: nestedName(nested, denial.level),
+          level: denial.level,
+          ...(isNpt ? nptDenial(bit, denial.low, who) : eptDenial(bit, who)),
         });
       }
-      return { pfn: entryPfn(low, high) + (gfn % 2 ** ept.shifts[level]), permissions };
+      const pages = 2 ** nested.shifts[level];
+      const first = entryPfn(low, high);
+      // Bit 12 of AMD's large leaf is no part of the address.
+      return { pfn: first - (first % pages) + (gfn % pages), permissions };
     }
   }
 
   private executeBit(user: boolean): number {
-    return user && this.ept?.modeBasedExecute === true ? EPT_USER_EXECUTE : EPT_EXECUTE;
+    return user && this.nested?.modeBasedExecute === true ? EPT_USER_EXECUTE : EPT_EXECUTE;
   }
 
   private canonicalBits(): string {
@@ -353,19 +383,44 @@ const PERMISSION_NAMES: ReadonlyMap<number, string> = new Map([
   [EPT_USER_EXECUTE, "XU"],
 ]);
 
-/** Which of the conditions of an EPT misconfiguration an entry meets. */
-function misconfiguration(ept: Ept, level: number, low: number, high: number): { bits: string; why: string } {
+/** Name of an entry of the EPT or of the nested page tables. */
+function nestedName({ isNpt }: Readonly<NestedPaging>, level: number): string {
+  return `${isNpt ? "NPT" : "EPT"} ${ENTRY_NAMES[level]}`;
+}
+
+/** Bits that deny a permission. */
+interface Denial {
+  readonly bits: string;
+  readonly why: string;
+}
+
+function eptDenial(permission: number, who: string): Denial {
+  const why = `${PERMISSION_NAMES.get(permission)} = 0, and the ${who} needs it`;
+  return { bits: String(31 - Math.clz32(permission)), why };
+}
+
+function nptDenial(permission: number, low: number, who: string): Denial {
+  if ((low & PTE_USER) === 0) return { bits: "2", why: `U/S = 0, and the ${who} is a user's to the host` };
+  if (permission === EPT_WRITE) return { bits: "1", why: `R/W = 0, and the ${who} is a write` };
+  return { bits: "63", why: `NX = 1, and the ${who} is a fetch` };
+}
+
+/** Which of the conditions of an EPT misconfiguration an entry meets, or which reserved bits of nested page tables it has set. */
+function misconfiguration(nested: Readonly<NestedPaging>, level: number, low: number, high: number): Denial {
   if ((low & EPT_READ) === 0 && (low & EPT_WRITE) !== 0) {
     return { bits: "1:0", why: "writable but not readable" };
   }
-  if ((low & EPT_READ) === 0 && (low & ept.misconfiguredUnlessReadable) !== 0) {
+  if (((nested.misconfiguredPermissions >>> (low & 7)) & 1) !== 0) {
     return { bits: "2:0", why: "execute-only, which this processor does not have" };
   }
-  if ((high & ept.reservedHigh) !== 0) {
-    return { bits: bitNames(0, high & ept.reservedHigh), why: "address beyond the physical address width" };
+  if ((high & nested.reservedHigh) !== 0) {
+    return {
+      bits: bitNames(0, high & nested.reservedHigh),
+      why: "address beyond the physical address width",
+    };
   }
-  const isLeaf = ept.isLeaf(level, low);
-  const reserved = low & (isLeaf ? ept.leafReservedLow[level] : ept.tableReservedLow[level]);
+  const isLeaf = nested.isLeaf(level, low);
+  const reserved = low & (isLeaf ? nested.leafReservedLow[level] : nested.tableReservedLow[level]);
   if (reserved !== 0) {
     const why =
       !isLeaf && (reserved & EPT_PAGE_SIZE) !== 0 ? "no page may be mapped here" : "reserved bits are set";

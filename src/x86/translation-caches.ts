@@ -194,7 +194,7 @@ export class TranslationCaches {
   readonly pagingStructures: PagingStructureCaches;
   readonly nestedTlb: NestedTlb;
   /** Of the EPT. */
-  readonly eptStructures: PagingStructureCaches;
+  readonly nestedStructures: PagingStructureCaches;
 
   private readonly spaces = new AddressSpaces();
   private vpid = 0;
@@ -204,7 +204,7 @@ export class TranslationCaches {
     this.tlb = new Tlb(stores, geometry);
     this.pagingStructures = new PagingStructureCaches(stores, geometry);
     this.nestedTlb = new NestedTlb(stores, geometry);
-    this.eptStructures = new PagingStructureCaches(stores, geometry);
+    this.nestedStructures = new PagingStructureCaches(stores, geometry);
     this.enter(0, 0, NO_EPT);
   }
 
@@ -221,7 +221,7 @@ export class TranslationCaches {
     this.pagingStructures.enter(tag);
     const guestPhysicalTag = this.spaces.guestPhysicalTag(ep4ta);
     this.nestedTlb.enter(guestPhysicalTag);
-    this.eptStructures.enter(guestPhysicalTag);
+    this.nestedStructures.enter(guestPhysicalTag);
   }
 
   /** Drops everything. */
@@ -229,7 +229,7 @@ export class TranslationCaches {
     this.tlb.clear();
     this.pagingStructures.clear();
     this.nestedTlb.clear();
-    this.eptStructures.clear();
+    this.nestedStructures.clear();
   }
 
   /** INVLPG: the page, global or of the current PCID, and all paging-structure caches of the current PCID; any EP4TA. */
@@ -310,6 +310,6 @@ export class TranslationCaches {
   private dropWithGuestPhysical(matches: (space: AddressSpace) => boolean): void {
     const selected = this.drop(matches);
     this.nestedTlb.invalidateSpaces(selected);
-    this.eptStructures.invalidateSpaces(selected);
+    this.nestedStructures.invalidateSpaces(selected);
   }
 }

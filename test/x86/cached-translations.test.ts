@@ -11,7 +11,9 @@ import { DATA_REF, GUEST_WALK_REF, Ledger, X86_PRIMITIVES } from "../../src/x86/
 import {
   EPT_MISCONFIG,
   EPT_VIOLATION,
+  GENERAL_PROTECTION,
   Mmu,
+  NESTED_PAGE_FAULT,
   type Outcome,
   PAGE,
   PAGE_FAULT,
@@ -26,7 +28,8 @@ const OUTCOMES: Readonly<Record<Outcome, string>> = {
   [PAGE_FAULT]: "page-fault",
   [EPT_VIOLATION]: "ept-violation",
   [EPT_MISCONFIG]: "ept-misconfig",
-  4: "general-protection",
+  [GENERAL_PROTECTION]: "general-protection",
+  [NESTED_PAGE_FAULT]: "nested-page-fault",
 };
 
 /** Small structures, so that a short run evicts. */
@@ -203,6 +206,7 @@ const switches: fc.Arbitrary<Switches> = fc.record({
   faultWalkStart: fc.constantFrom("paging-structure-caches", "root"),
   violationDrops: fc.constantFrom(...DROPS),
   misconfigDrops: fc.constantFrom(...DROPS),
+  nestedPageFaultDrops: fc.constantFrom(...DROPS),
   nestedTlbHolds: fc.constantFrom("tables", "all"),
   guestFlags: fc.constantFrom("before-final-translation", "after-final-translation"),
 });
@@ -254,7 +258,7 @@ function invalidatePage(machine: Machine, linear: number, by: number): void {
 function expectFresh(machine: Machine, linear: number, accessedDirty: boolean): void {
   const { mmu } = machine;
   const { cr3 } = mmu;
-  const root = mmu.ept?.root ?? 0;
+  const root = mmu.nested?.root ?? 0;
   EPT_ROOTS.forEach((_, which) => {
     machine.useEpt(which, accessedDirty);
     ROOTS.forEach((guestRoot, pcid) => {
@@ -340,7 +344,7 @@ describe("a cached translation", () => {
           if (dropped[i] === 1) caches.tlb.clear();
           if (dropped[i] === 2) caches.pagingStructures.clear();
           if (dropped[i] === 3) caches.nestedTlb.clear();
-          if (dropped[i] === 4) caches.eptStructures.clear();
+          if (dropped[i] === 4) caches.nestedStructures.clear();
           if (one.op !== "access") {
             apply(kept, one, accessedDirty);
             apply(forgetful, one, accessedDirty);

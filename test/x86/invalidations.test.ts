@@ -56,7 +56,7 @@ class Machine {
 
   enter(vpid: number, pcid: number, ept: number | null): void {
     this.mmu.setVpid(vpid);
-    if (ept === null) this.mmu.disableEpt();
+    if (ept === null) this.mmu.disableNestedPaging();
     else this.mmu.enableEpt(EPT_ROOTS[ept] * PAGE + 0x1e);
     this.mmu.writeCr3(PML4 * PAGE + pcid, true);
   }

@@ -10,10 +10,12 @@ import {
   EPT_VIOLATION,
   GENERAL_PROTECTION,
   Mmu,
+  NESTED_PAGE_FAULT,
   PAGE,
   PAGE_FAULT,
   TRANSLATED,
 } from "../../src/x86/mmu.js";
+import { NPF_GUEST_PAGE, NPF_PRESENT, NPF_RESERVED } from "../../src/x86/npt.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
 import { probeTranslation } from "../../src/x86/probe.js";
 import {
@@ -284,12 +286,74 @@ describe("a probe of an address that is not translated says which entry, which b
   });
 });
 
+describe("a probe under nested page tables says which nested entry, which bits and why", () => {
+  /** The same tables as an EPT's: bits 2:0 grant everything in either format. */
+  beforeEach(() => {
+    mmu.enableNpt(EPT_ROOT * PAGE);
+  });
+
+  it.each<[string, () => void, number, object]>([
+    [
+      "not present",
+      () => write(EPT_ROOT + 3, 0x25, 0, 0b110),
+      READ,
+      { at: "NPT PTE", level: 1, bits: "0", why: "P = 0: not present" },
+    ],
+    [
+      "U/S = 0 in an upper entry",
+      () => write(EPT_ROOT + 1, 0, EPT_ROOT + 2, 0b011),
+      READ,
+      { at: "NPT PDPTE", level: 3, bits: "2", why: "U/S = 0, and the walk is a user's to the host" },
+    ],
+    [
+      "R/W = 0 for a write",
+      () => write(EPT_ROOT + 3, 0x25, 0x25, 0b101),
+      WRITE,
+      { at: "NPT PTE", level: 1, bits: "1", why: "R/W = 0, and the access is a write" },
+    ],
+    [
+      "R/W = 0 for a guest's page table",
+      () => write(EPT_ROOT + 3, PML4 + 2, PML4 + 2, 0b101),
+      READ,
+      { at: "NPT PTE", level: 1, bits: "1", why: "R/W = 0, and the walk is a write" },
+    ],
+    [
+      "NX = 1 for a fetch",
+      () => write(EPT_ROOT + 3, 0x25, 0x25, 0b111, 1 << 31),
+      FETCH,
+      { at: "NPT PTE", level: 1, bits: "63", why: "NX = 1, and the access is a fetch" },
+    ],
+    [
+      "bits of a PML4E that must be 0",
+      () => write(EPT_ROOT, 0, EPT_ROOT + 1, 0b111 | 0x180),
+      READ,
+      { at: "NPT PML4E", level: 4, bits: "8:7", why: "no page may be mapped here" },
+    ],
+    [
+      "address bits below a large page",
+      () => write(EPT_ROOT + 2, 0, 0x3, 0b111 | 0x80),
+      READ,
+      { at: "NPT PDE", level: 2, bits: "13", why: "reserved bits are set" },
+    ],
+    [
+      "an address beyond the width",
+      () => write(EPT_ROOT + 3, 0x25, 2 ** 34 + 2 ** 35, 0b111),
+      READ,
+      { at: "NPT PTE", level: 1, bits: "47:46", why: "address beyond the physical address width" },
+    ],
+  ])("%s", (_, change, kind, reason) => {
+    change();
+    expect(probeTranslation(mmu, ADDRESS, kind)).toMatchObject({ outcome: "nested-page-fault", reason });
+  });
+});
+
 const OUTCOMES = new Map<number, string>([
   [TRANSLATED, "translated"],
   [PAGE_FAULT, "page-fault"],
   [EPT_VIOLATION, "ept-violation"],
   [EPT_MISCONFIG, "ept-misconfig"],
   [GENERAL_PROTECTION, "general-protection"],
+  [NESTED_PAGE_FAULT, "nested-page-fault"],
 ]);
 
 /** An entry with mostly sensible flags: any target among the few frames, now and then any of the bits that matter. */
@@ -325,7 +389,7 @@ describe("a probe", () => {
         registers,
         frames(0b111 | 0x60),
         frames(0b111),
-        fc.constantFrom(null, 0x1e, 0x5e, 0x26, 0x66),
+        fc.constantFrom(null, 0x1e, 0x5e, 0x26, 0x66, "NPT" as const, "NPT5" as const),
         fc.boolean(),
         fc.constantFrom(READ, WRITE, FETCH, USER + READ, USER + WRITE, USER + FETCH, IMPLICIT + READ),
         fc.integer({ min: 0, max: 3 }),
@@ -346,7 +410,8 @@ describe("a probe", () => {
               memory.write(0x20 + n, 0x10 + i, entryLow(0x10 + ((n + i) % 16), EPT_LEAF | 0x80), 0);
             });
           });
-          if (eptp !== null) mmu.enableEpt(0x20 * PAGE + eptp, modeBased);
+          if (eptp === "NPT" || eptp === "NPT5") mmu.enableNpt(0x20 * PAGE, eptp === "NPT" ? 4 : 5);
+          else if (eptp !== null) mmu.enableEpt(0x20 * PAGE + eptp, modeBased);
           if (mmu.loadRegisters(state, 0x10 * PAGE) !== TRANSLATED) return;
           const shift = { none: 12, "32-bit": 22, PAE: 21, "4-level": 39, "5-level": 48 }[mmu.guest.mode];
           const address = (BigInt(index) << BigInt(shift)) | (BigInt(index) << 12n);
@@ -357,13 +422,20 @@ describe("a probe", () => {
           expect(probe.outcome).toBe(OUTCOMES.get(outcome));
           expect(probe.steps).toHaveLength(references - before);
           if (outcome === TRANSLATED) expect(probe.hostPhysicalAddress).toBe(mmu.pfn * PAGE);
-          if (outcome === EPT_VIOLATION || outcome === EPT_MISCONFIG) {
+          if (outcome === EPT_VIOLATION || outcome === EPT_MISCONFIG || outcome === NESTED_PAGE_FAULT) {
             expect(probe.guestPhysicalAddress).toBe(mmu.guestPhysicalAddress);
+          }
+          if (outcome === NESTED_PAGE_FAULT) {
+            const { exitInfo1 } = mmu;
+            const why = probe.reason?.why ?? "";
+            expect((exitInfo1 & NPF_PRESENT) === 0).toBe(/^(P = 0|not 0)/.test(why));
+            expect((exitInfo1 & NPF_RESERVED) !== 0).toBe(/(reserved|mapped|beyond)/.test(why));
+            expect(exitInfo1 >= NPF_GUEST_PAGE).toBe(probe.steps.at(-1)?.purpose !== "data");
           }
           expect(probe.reason === null).toBe(outcome === TRANSLATED);
         },
       ),
-      { numRuns: 4000, seed: 7 },
+      { numRuns: 5000, seed: 7 },
     );
   });
 });

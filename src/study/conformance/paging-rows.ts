@@ -22,6 +22,7 @@ import {
   EPT_VIOLATION,
   GENERAL_PROTECTION,
   Mmu,
+  NESTED_PAGE_FAULT,
   type Outcome,
   PAGE,
   PAGE_FAULT,
@@ -44,11 +45,11 @@ import {
   type PagingRegisters,
 } from "../../x86/registers.js";
 
-const hex = z.string({ error: "lower-case hex without 0x" }).regex(/^[0-9a-f]{1,16}$/, {
+export const hex = z.string({ error: "lower-case hex without 0x" }).regex(/^[0-9a-f]{1,16}$/, {
   error: "lower-case hex without 0x, up to 16 digits",
 });
 const flag = z.literal([0, 1], { error: "0 or 1" });
-const whole = z.number({ error: "a whole number" }).int({ error: "a whole number" });
+export const whole = z.number({ error: "a whole number" }).int({ error: "a whole number" });
 const width = whole.min(36, { error: "36 to 52" }).max(52, { error: "36 to 52" });
 
 const result = z.union(
@@ -153,7 +154,13 @@ const QUALIFICATION_MODE_BASED = 0x61ff;
 const FEW = { entries: 4, ways: 4 };
 const SMALL_CACHE = { bytes: 1024, ways: 4, replacement: "lru" } as const;
 
-function processor(row: { w: number; xo?: number; hp?: number; f?: string; sss?: number }): CpuGeometry {
+export function processor(row: {
+  w: number;
+  xo?: number;
+  hp?: number;
+  f?: string;
+  sss?: number;
+}): CpuGeometry {
   const { w, xo = 0, hp = 3, f = "", sss = 0 } = row;
   return {
     physicalAddressBits: w,
@@ -365,6 +372,8 @@ function outcomeText(
       return `violation ${(mmu.exitQualification & bits).toString(16)} at ${gpa}`;
     case EPT_MISCONFIG:
       return `misconfig at ${gpa}`;
+    case NESTED_PAGE_FAULT:
+      return `npf ${mmu.exitInfo1.toString(16)} at ${gpa}`;
   }
 }
 
