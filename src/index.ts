@@ -2,7 +2,7 @@
  * exitlab: where the cycles of a KVM exit go, simulated from the guest's instruction to the eventfd and calibrated with
  * published measurements.
  *
- * Reading order of the folders: x86, kvm, cost, workload, study, report.
+ * Reading order of the folders: x86, kvm, patches, cost, workload, study, report.
  */
 import { warnIfStale } from "./study/provenance.js";
 
@@ -24,8 +24,34 @@ export {
   type PrimitiveCost,
   primitiveCosts,
 } from "./cost/primitive-costs.js";
-export { KERNEL_VERSIONS, type KernelVersion } from "./kvm/eras.js";
+export { type CreateOptions, createVm, KERNEL_VERSIONS, type KernelVersion, type Patch } from "./kvm/eras.js";
+export { KvmError } from "./kvm/errno.js";
+export { ExitCounts, type ExitVector } from "./kvm/exit-counts.js";
+export {
+  type FtraceOptions,
+  type ParsedEvent,
+  type ParsedNote,
+  parseFtrace,
+  printFtrace,
+} from "./kvm/ftrace.js";
+export { INSTRUCTION_FORMS, INSTRUCTION_NAMES, type InstructionName } from "./kvm/instruction.js";
+export {
+  KVM_FAST_MMIO_BUS,
+  KVM_MMIO_BUS,
+  KVM_PIO_BUS,
+  KVM_VIRTIO_CCW_NOTIFY_BUS,
+} from "./kvm/io-bus.js";
+export {
+  KVM_IOEVENTFD_FLAG_DATAMATCH,
+  KVM_IOEVENTFD_FLAG_DEASSIGN,
+  KVM_IOEVENTFD_FLAG_PIO,
+  KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY,
+} from "./kvm/ioeventfd.js";
+export { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "./kvm/memslots.js";
+export { PRIMITIVES } from "./kvm/primitives.js";
+export { Trace, type TraceEvent, type TraceRecord } from "./kvm/trace.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
+export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
 export {
@@ -58,7 +84,7 @@ export type {
   PciTestdevStudy,
   Provenance,
 } from "./study/result.js";
-export { type Run, run } from "./study/run.js";
+export { type Observers, type Run, run } from "./study/run.js";
 export { parseScenario, type Scenario, type ScenarioInput } from "./study/scenario.js";
 export {
   type ColdWalk,

@@ -9,12 +9,13 @@ const SRC = join(import.meta.dirname, "../src");
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   x86: [],
   kvm: ["x86"],
+  patches: ["kvm", "x86"],
   cost: ["kvm", "x86"],
   workload: ["kvm", "x86"],
-  study: ["workload", "cost", "kvm", "x86"],
-  report: ["study", "workload", "cost", "kvm", "x86"],
-  cli: ["report", "study", "workload", "cost", "kvm", "x86"],
-  setup: ["cli", "report", "study", "workload", "cost", "kvm", "x86"],
+  study: ["patches", "workload", "cost", "kvm", "x86"],
+  report: ["study", "patches", "workload", "cost", "kvm", "x86"],
+  cli: ["report", "study", "patches", "workload", "cost", "kvm", "x86"],
+  setup: ["cli", "report", "study", "patches", "workload", "cost", "kvm", "x86"],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) =>

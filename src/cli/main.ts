@@ -39,13 +39,17 @@ program
   .description("run one scenario and print what was counted")
   .argument("<scenario.json>", "a scenario")
   .option("--json", "print JSON")
+  .option("--ftrace <file>", "also write the last 65536 events of KVM's tracepoints, as ftrace text")
   .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
   .action(runCommand);
 
 program
   .command("conform")
   .description("run the model against tables of outcomes and count where they agree")
-  .argument("<table.jsonl...>", "tables of guest paging, EPT, nested, EPT pointer or TLB rows, also gzipped")
+  .argument(
+    "<table.jsonl...>",
+    "tables of guest paging, EPT, nested, EPT pointer, TLB or ioeventfd rows, also gzipped",
+  )
   .addHelpText("after", "\nExample:\n  exitlab conform ept.jsonl.gz")
   .action(conformCommand);
 

@@ -1,13 +1,22 @@
 /** `exitlab run`: the counts of one scenario. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { InputError } from "../cost/input.js";
+import { printFtrace } from "../kvm/ftrace.js";
+import { Trace } from "../kvm/trace.js";
 import { textTable } from "../report/text-table.js";
 import { modelVersion, packageVersion } from "../study/provenance.js";
 import { type Run, run } from "../study/run.js";
 import { hex, type ScenarioInput } from "../study/scenario.js";
 
-export function runCommand(path: string, { json = false }: { json?: boolean }): void {
-  const result = run(readJson(path), path);
+interface Options {
+  readonly json?: boolean;
+  readonly ftrace?: string;
+}
+
+export function runCommand(path: string, { json = false, ftrace }: Options): void {
+  const trace = ftrace === undefined ? undefined : new Trace();
+  const result = run(readJson(path), path, trace === undefined ? {} : { trace });
+  if (ftrace !== undefined && trace !== undefined) writeFtrace(ftrace, trace, result);
   if (json) {
     const version = { version: packageVersion(), model: modelVersion() };
     process.stdout.write(`${JSON.stringify({ ...version, ...result }, null, 2)}\n`);
@@ -42,6 +51,18 @@ function countTable(header: string, counts: Readonly<Record<string, number>>, ac
     ],
     Object.entries(counts).filter(([, count]) => count !== 0),
   );
+}
+
+/** The last events of the run, as the kernel's own trace file has them. */
+function writeFtrace(path: string, trace: Trace, { scenario: { kernel, cpu, seed } }: Run): void {
+  const notes = [
+    `exitlab ${packageVersion()}, model ${modelVersion()}, ${cpu}, Linux ${kernel.slice(1)}, seed ${seed}`,
+  ];
+  try {
+    writeFileSync(path, printFtrace(trace, { kernel, notes }));
+  } catch (error) {
+    throw new InputError("--ftrace", (error as Error).message, "a file that can be written");
+  }
 }
 
 /** Whatever the file holds: `run` checks it. */

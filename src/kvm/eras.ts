@@ -2,42 +2,38 @@
  * The kernels, each a small difference over the one before.
  */
 import type { CpuGeometry } from "../x86/cpu.js";
-import { KVM_FAST_MMIO_BUS } from "./io-bus.js";
-import { Vmx } from "./vmx.js";
+import { DEFAULT_VM_OPTIONS, type VmOptions } from "./kvm.js";
+import { Linux4_2_8 } from "./linux-4.2.8.js";
+import { Linux4_2 } from "./linux-4.2.js";
+import { Linux6_19 } from "./linux-6.19.js";
+import { Svm } from "./svm.js";
 
 /**
- * Linux 4.2: an ioeventfd of length 0 matches any write, and on MMIO it is also on the fast bus, which the
- * misconfiguration handler asks before all else. ("KVM: VMX: speed up wildcard MMIO EVENTFD", 68c3b4d1676d.)
+ * "v3.9" stands for the kernel of the pci-testdev rows of 2013, before the fast MMIO bus.
  */
-class Linux4_2 extends Vmx {
-  override get ioeventfdLengths(): readonly number[] {
-    return [0, 1, 2, 4, 8];
-  }
-
-  override get busLimitCountsIoeventfds(): boolean {
-    return false;
-  }
-
-  override handleEptMisconfig(): number {
-    const gpa = this.guestPhysicalAddress();
-    if (this.kvmIoBusWrite(KVM_FAST_MMIO_BUS, gpa, 0, 0) === 0) {
-      this.skipEmulatedInstruction();
-      return 1;
-    }
-    return this.handleMmioMisconfig(gpa);
-  }
-}
-
-/**
- * "v3.9" stands for the kernel of the pci-testdev rows of 2013, before the fast MMIO bus. It has the MMIO SPTEs of v4.2;
- * their generation is younger than that kernel, and shows only when a slot is added while the guest runs.
- */
-const ERAS = { "v3.9": Vmx, "v4.2": Linux4_2 } as const;
+const ERAS = {
+  "v3.9": Svm,
+  "v4.2": Linux4_2,
+  "v4.2.8": Linux4_2_8,
+  "v6.19": Linux6_19,
+} as const;
 
 export type KernelVersion = keyof typeof ERAS;
 export const KERNEL_VERSIONS = Object.keys(ERAS) as readonly KernelVersion[];
 
-/** A virtual machine with one vCPU and no memory on this kernel and processor. */
-export function createVm(kernel: KernelVersion, geometry: CpuGeometry): Vmx {
-  return new ERAS[kernel](geometry);
+export type KernelClass = new (options: VmOptions) => Svm;
+
+/** A change to a kernel: the same with some of its functions overridden. */
+export type Patch = (Kernel: KernelClass) => KernelClass;
+
+export interface CreateOptions extends Partial<Omit<VmOptions, "geometry">> {
+  /** Patches over the kernel, in the order of the series. */
+  readonly patches?: readonly Patch[];
+}
+
+/** A virtual machine without memory on this kernel and processor; what `options` leaves out is as usual. */
+export function createVm(kernel: KernelVersion, geometry: CpuGeometry, options: CreateOptions = {}): Svm {
+  const { patches = [], ...rest } = options;
+  const Kernel = patches.reduce<KernelClass>((patched, patch) => patch(patched), ERAS[kernel]);
+  return new Kernel({ ...DEFAULT_VM_OPTIONS, ...rest, geometry });
 }

@@ -1,137 +1,255 @@
 /**
- * The in-kernel I/O buses: sorted ranges, searched by bisection, the first device that takes the access wins.
+ * The in-kernel I/O buses: sorted ranges, searched by bisection; the first device that takes the access wins.
+ * Kernel counterpart: the io_bus functions of virt/kvm/kvm_main.c, here as they were in Linux 3.9.
  *
- * Linux 3.9 and 4.2 compare alike: an access equals a range that contains it, and a range of length 0 only equals an
- * access of length 0. So a zero-length range on the MMIO bus is never found by a write that has a size, and the fast MMIO
- * bus is searched with length 0.
- *
- * A new range is appended and the whole bus sorted by heapsort, which is not stable, with this order, which is not
- * symmetric. Which of several ranges at one address is found, or whether any is, hangs on it.
+ * An access equals a range that contains it, so the order of ranges is not symmetric. A new range is appended and the whole
+ * bus sorted by heapsort, which is not stable: which of several ranges at one address is found, or whether any is, hangs on
+ * what was registered before. A range of length 0 equals an access of length 0 only, until Linux 4.2.8 looks at its address
+ * alone.
  */
-import type { Ledger } from "../x86/ledger.js";
-import { KvmError } from "./errno.js";
+import { ERRNO, KvmError } from "./errno.js";
+import { Kvm } from "./kvm.js";
 import { KVM } from "./primitives.js";
+import { addU64, hexU64, type U64, u64 } from "./u64.js";
 
+/** Buses, in the kernel's order. */
 export const KVM_MMIO_BUS = 0;
 export const KVM_PIO_BUS = 1;
-export const KVM_FAST_MMIO_BUS = 2;
-export type BusIndex = typeof KVM_MMIO_BUS | typeof KVM_PIO_BUS | typeof KVM_FAST_MMIO_BUS;
+export const KVM_VIRTIO_CCW_NOTIFY_BUS = 2;
+export const KVM_FAST_MMIO_BUS = 3;
+export type BusIndex =
+  | typeof KVM_MMIO_BUS
+  | typeof KVM_PIO_BUS
+  | typeof KVM_VIRTIO_CCW_NOTIFY_BUS
+  | typeof KVM_FAST_MMIO_BUS;
 
-/** Devices a bus takes (NR_IOBUS_DEVS). */
+const BUS_NAMES = ["MMIO", "PIO", "VIRTIO_CCW_NOTIFY", "FAST_MMIO"] as const;
+
+/** Devices a bus takes. */
 const NR_IOBUS_DEVS = 1000;
 
-/** A device on a bus. `write` and `read` return whether the device took the access. */
-export interface IoDevice {
-  readonly isIoeventfd: boolean;
-  write(addr: number, len: number, value: number): boolean;
-  read(addr: number, len: number): boolean;
+const { ENOENT, EOPNOTSUPP } = ERRNO;
+
+/** A device on a bus. Kernel counterpart: `struct kvm_io_device` with its operations. */
+export interface KvmIoDevice {
+  /** 0, or -EOPNOTSUPP if the device does not take the write. */
+  write(addr: U64, len: number, value: U64): number;
+  /** 0, or -EOPNOTSUPP if the device does not take the read. */
+  read(addr: U64, len: number): number;
+  /** Frees the device, when the machine goes while it is still on a bus. */
+  destructor?(): void;
 }
 
-interface IoRange {
-  readonly addr: number;
-  readonly len: number;
-  readonly device: IoDevice;
-}
-
-export class IoBus {
-  private readonly ranges: IoRange[] = [];
-  private readonly counts: Float64Array;
+/** Addresses of a device, or of an access that is searched for. Kernel counterpart: `struct kvm_io_range`. */
+export class KvmIoRange {
+  /** First address after it. */
+  end: U64;
 
   constructor(
-    ledger: Ledger,
-    private readonly countsIoeventfds: boolean,
+    public addr: U64,
+    public len: number,
+    readonly device: KvmIoDevice,
   ) {
-    this.counts = ledger.counts;
+    this.end = addU64(addr, len);
   }
 
-  /** @throws KvmError ENOSPC when the bus is full */
-  register(addr: number, len: number, device: IoDevice): void {
-    const counted = this.ranges.filter((range) => this.countsIoeventfds || !range.device.isIoeventfd).length;
-    if (counted >= NR_IOBUS_DEVS)
-      throw new KvmError("ENOSPC", `the bus holds ${NR_IOBUS_DEVS} devices already`);
-    this.ranges.push({ addr, len, device });
-    heapSort(this.ranges);
+  /** Makes it the range of an access. */
+  set(addr: U64, len: number): this {
+    this.addr = addr;
+    this.len = len;
+    this.end = addU64(addr, len);
+    return this;
+  }
+}
+
+/** A bus, replaced as a whole when a device comes or goes: a search goes on in the array it began with. */
+export interface KvmBus {
+  readonly ranges: readonly KvmIoRange[];
+  /** How many of the ranges are ioeventfds, as far as the kernel keeps count. */
+  ioeventfdCount: number;
+}
+
+export class KvmIoBus extends Kvm {
+  readonly buses: KvmBus[] = BUS_NAMES.map(() => ({ ranges: [], ioeventfdCount: 0 }));
+  /** The access that is searched for: reused, so that a search allocates nothing. */
+  private readonly key = new KvmIoRange(0, 0, { write: () => -EOPNOTSUPP, read: () => -EOPNOTSUPP });
+
+  /** Gives a write to the first device that takes it: 0, or -EOPNOTSUPP. The fast MMIO bus is asked with length 0. */
+  kvmIoBusWrite(bus: BusIndex, addr: U64, len: number, value: U64 = 0): number {
+    const index = this.ioBusAccess(bus, addr, len, value, true);
+    return index < 0 ? index : 0;
   }
 
-  unregister(device: IoDevice): void {
-    const index = this.ranges.findIndex((range) => range.device === device);
-    if (index >= 0) this.ranges.splice(index, 1);
-  }
-
-  /** Whether a device took the write. Addresses and lengths in bytes (ports for port I/O). */
-  write(addr: number, len: number, value: number): boolean {
-    return this.access(addr, len, value, true);
-  }
-
-  /** Whether a device took the read. */
-  read(addr: number, len: number): boolean {
-    return this.access(addr, len, 0, false);
-  }
-
-  private access(addr: number, len: number, value: number, isWrite: boolean): boolean {
-    let index = this.firstMatch(addr, len);
-    while (index < this.ranges.length && this.countedCompare(addr, len, index) === 0) {
-      const { device } = this.ranges[index++];
-      if (isWrite ? device.write(addr, len, value) : device.read(addr, len)) return true;
+  /**
+   * As `kvmIoBusWrite`, but tries the device at index `cookie` first. Returns the index of the device that took the write,
+   * which is the next cookie, or -EOPNOTSUPP.
+   */
+  kvmIoBusWriteCookie(bus: BusIndex, addr: U64, len: number, value: U64, cookie: number): number {
+    const { ranges } = this.buses[bus];
+    if (cookie >= 0 && cookie < ranges.length) {
+      const { device } = ranges[cookie];
+      const found = this.countedCmp(this.key.set(canonical(addr), len), ranges[cookie]) === 0;
+      if (found && device.write(canonical(addr), len, canonical(value)) === 0) return cookie;
     }
-    return false;
+    return this.ioBusAccess(bus, addr, len, value, true);
   }
 
-  /** Index of the first range that the access equals, or the number of ranges. */
-  private firstMatch(addr: number, len: number): number {
+  /** Gives a read to the first device that takes it: 0, or -EOPNOTSUPP. */
+  kvmIoBusRead(bus: BusIndex, addr: U64, len: number): number {
+    const index = this.ioBusAccess(bus, addr, len, 0, false);
+    return index < 0 ? index : 0;
+  }
+
+  /**
+   * Puts a device on a bus. Returns once nobody searches the array that was replaced.
+   * @throws KvmError ENOSPC when the bus is full
+   */
+  kvmIoBusRegisterDev(bus: BusIndex, addr: U64, len: number, device: KvmIoDevice): void {
+    const { ranges, ioeventfdCount } = this.buses[bus];
+    if (this.kvmIoBusDevices(this.buses[bus]) >= NR_IOBUS_DEVS) {
+      throw new KvmError(
+        "ENOSPC",
+        `addr ${hexU64(addr)}: the ${BUS_NAMES[bus]} bus holds the ${NR_IOBUS_DEVS} devices it can`,
+      );
+    }
+    const range = new KvmIoRange(u64(addr, "addr"), len, device);
+    this.buses[bus] = { ranges: this.kvmIoBusInsert(ranges, range), ioeventfdCount };
+    this.kvmIoBusRegistered();
+  }
+
+  /** Takes a device off a bus and waits for those who still search the old array: 0, or `kvmIoBusAbsent()`. */
+  kvmIoBusUnregisterDev(bus: BusIndex, device: KvmIoDevice): number {
+    const { ranges, ioeventfdCount } = this.buses[bus];
+    const index = ranges.findIndex((range) => range.device === device);
+    if (index < 0) return this.kvmIoBusAbsent();
+    this.buses[bus] = { ranges: ranges.toSpliced(index, 1), ioeventfdCount };
+    this.synchronizeSrcuExpedited();
+    return 0;
+  }
+
+  /** Order of an access, or a range to be sorted, against a range: 0 where the range contains it. */
+  kvmIoBusCmp(r1: KvmIoRange, r2: KvmIoRange): number {
+    if (r1.addr < r2.addr) return -1;
+    return r1.end > r2.end ? 1 : 0;
+  }
+
+  /** Index of the first range that equals the access, or -ENOENT. */
+  kvmIoBusGetFirstDev(ranges: readonly KvmIoRange[], key: KvmIoRange): number {
     this.counts[KVM.ioBusLookup]++;
     let low = 0;
-    let high = this.ranges.length;
+    let high = ranges.length;
     while (low < high) {
       const middle = low + ((high - low) >> 1);
-      const order = this.countedCompare(addr, len, middle);
+      const order = this.countedCmp(key, ranges[middle]);
       if (order < 0) {
         high = middle;
       } else if (order > 0) {
         low = middle + 1;
       } else {
         let first = middle;
-        while (first > 0 && this.countedCompare(addr, len, first - 1) === 0) first--;
+        while (first > 0 && this.countedCmp(key, ranges[first - 1]) === 0) first--;
         return first;
       }
     }
-    return this.ranges.length;
+    return -ENOENT;
   }
 
-  private countedCompare(addr: number, len: number, index: number): number {
+  /** The array with one more range: appended, and all of it sorted. */
+  kvmIoBusInsert(ranges: readonly KvmIoRange[], range: KvmIoRange): KvmIoRange[] {
+    const sorted = [...ranges, range];
+    heapSort(sorted, (r1, r2) => this.kvmIoBusCmp(r1, r2));
+    return sorted;
+  }
+
+  /** Devices that count towards what a bus takes. */
+  kvmIoBusDevices({ ranges }: KvmBus): number {
+    return ranges.length;
+  }
+
+  /** What unregistering a device returns that is not on the bus. */
+  kvmIoBusAbsent(): number {
+    return -ENOENT;
+  }
+
+  /** After a registration: the old array is freed once nobody searches it. */
+  kvmIoBusRegistered(): void {
+    this.synchronizeSrcuExpedited();
+  }
+
+  /**
+   * Userspace closes the machine's last file descriptor: every bus frees the devices left on it. Returns what the kernel
+   * frees twice, one sentence each.
+   */
+  destroyVm(): string[] {
+    const freed = new Map<KvmIoDevice, string>();
+    const doubleFrees: string[] = [];
+    this.buses.forEach(({ ranges }, bus) => {
+      for (const { addr, len, device } of ranges) {
+        if (device.destructor === undefined) continue;
+        const before = freed.get(device);
+        if (before === undefined) {
+          freed.set(device, BUS_NAMES[bus]);
+          device.destructor();
+        } else {
+          const what = `the device at ${hexU64(addr)}, length ${len}`;
+          doubleFrees.push(
+            `double free of ${what}: the ${before} bus freed it before the ${BUS_NAMES[bus]} bus`,
+          );
+        }
+      }
+      this.buses[bus] = { ranges: [], ioeventfdCount: 0 };
+    });
+    return doubleFrees;
+  }
+
+  /** Index of the device that took the access, or -EOPNOTSUPP. */
+  private ioBusAccess(bus: BusIndex, addr: U64, len: number, value: U64, isWrite: boolean): number {
+    const { ranges } = this.buses[bus];
+    const at = canonical(addr);
+    const written = canonical(value);
+    const key = this.key.set(at, len);
+    let index = this.kvmIoBusGetFirstDev(ranges, key);
+    if (index < 0) return -EOPNOTSUPP;
+    for (; index < ranges.length && this.countedCmp(key, ranges[index]) === 0; index++) {
+      const { device } = ranges[index];
+      const result = isWrite ? device.write(at, len, written) : device.read(at, len);
+      if (result === 0) return index;
+      key.set(at, len); // the device may have searched a bus itself
+    }
+    return -EOPNOTSUPP;
+  }
+
+  private countedCmp(key: KvmIoRange, range: KvmIoRange): number {
     this.counts[KVM.ioBusCompare]++;
-    return compare(addr, len, this.ranges[index]);
+    return this.kvmIoBusCmp(key, range);
   }
 }
 
-function compare(addr: number, len: number, range: IoRange): number {
-  if (addr < range.addr) return -1;
-  return addr + len > range.addr + range.len ? 1 : 0;
+/** The one form of an integer; a guest's numbers are in it already. */
+function canonical(value: U64): U64 {
+  return typeof value === "bigint" ? u64(value, "address or value") : value;
 }
 
-function heapSort(ranges: IoRange[]): void {
-  for (let root = (ranges.length >> 1) - 1; root >= 0; root--) siftDown(ranges, root, ranges.length);
-  for (let end = ranges.length - 1; end > 0; end--) {
-    swap(ranges, 0, end);
-    siftDown(ranges, 0, end);
+/** Sorts in place as the kernel's sort() does, which decides between ranges that compare as equal. */
+function heapSort<T>(items: T[], order: (one: T, other: T) => number): void {
+  for (let root = (items.length >> 1) - 1; root >= 0; root--) siftDown(items, root, items.length, order);
+  for (let end = items.length - 1; end > 0; end--) {
+    swap(items, 0, end);
+    siftDown(items, 0, end, order);
   }
 }
 
-/** Restores the heap below `root` in the first `size` ranges. */
-function siftDown(ranges: IoRange[], root: number, size: number): void {
+/** Restores the heap below `root` in the first `size` items. */
+function siftDown<T>(items: T[], root: number, size: number, order: (one: T, other: T) => number): void {
   for (let parent = root; 2 * parent + 1 < size; ) {
     let child = 2 * parent + 1;
-    if (child + 1 < size && order(ranges, child, child + 1) < 0) child++;
-    if (order(ranges, parent, child) >= 0) return;
-    swap(ranges, parent, child);
+    if (child + 1 < size && order(items[child], items[child + 1]) < 0) child++;
+    if (order(items[parent], items[child]) >= 0) return;
+    swap(items, parent, child);
     parent = child;
   }
 }
 
-function order(ranges: readonly IoRange[], one: number, other: number): number {
-  return compare(ranges[one].addr, ranges[one].len, ranges[other]);
-}
-
-function swap(ranges: IoRange[], one: number, other: number): void {
-  [ranges[one], ranges[other]] = [ranges[other], ranges[one]];
+function swap<T>(items: T[], one: number, other: number): void {
+  [items[one], items[other]] = [items[other], items[one]];
 }

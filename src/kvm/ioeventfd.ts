@@ -1,68 +1,71 @@
 /**
- * ioeventfd: an eventfd that a guest's write to one address signals, in the kernel and without a trip to userspace.
- * Specified in the kernel's KVM API document, KVM_IOEVENTFD.
+ * What KVM_IOEVENTFD takes and what it makes: an eventfd that a guest's write to one address signals, in the kernel and
+ * without a trip to userspace. Specified in the kernel's KVM API document, KVM_IOEVENTFD.
  */
-import type { Ledger } from "../x86/ledger.js";
-import type { IoDevice } from "./io-bus.js";
-import { KVM } from "./primitives.js";
+import { ERRNO } from "./errno.js";
+import type { KvmEventfd } from "./eventfd.js";
+import type { BusIndex, KvmIoDevice } from "./io-bus.js";
+import type { U64 } from "./u64.js";
 
-export interface IoeventfdArgs {
+/** Only a write of `datamatch` signals. */
+export const KVM_IOEVENTFD_FLAG_DATAMATCH = 1 << 0;
+/** The address is a port. */
+export const KVM_IOEVENTFD_FLAG_PIO = 1 << 1;
+export const KVM_IOEVENTFD_FLAG_DEASSIGN = 1 << 2;
+/** The address is a subchannel of s390's virtio-ccw. */
+export const KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY = 1 << 3;
+/** Accepted and ignored. */
+export const KVM_IOEVENTFD_FLAG_FAST_MMIO = 1 << 4;
+
+/** Kernel counterpart: `struct kvm_ioeventfd`. */
+export interface KvmIoeventfdArgs {
   /** Guest-physical address in bytes, or port. */
-  readonly addr: number;
+  readonly addr: U64;
   /** Bytes of the write that signals; 0 (any length) where the kernel has KVM_CAP_IOEVENTFD_ANY_LENGTH. */
   readonly len: number;
-  /** KVM_IOEVENTFD_FLAG_DATAMATCH: the value that signals; without it every value does. */
-  readonly datamatch?: number | undefined;
-  /** KVM_IOEVENTFD_FLAG_PIO. */
-  readonly pio: boolean;
+  /** KVM_IOEVENTFD_FLAG_*. */
+  readonly flags: number;
+  /** The value that signals; read with KVM_IOEVENTFD_FLAG_DATAMATCH only. */
+  readonly datamatch?: U64 | undefined;
+  readonly fd: number;
 }
 
-export class Ioeventfd implements IoDevice {
-  readonly isIoeventfd = true;
-  /** How often the eventfd was signalled. */
+/** Who waits on an eventfd: nobody, somebody who polls it (epoll, vhost), or a thread that sleeps in read(2). */
+export const WAITERS = ["nobody", "poller", "sleeper"] as const;
+export type Waiter = (typeof WAITERS)[number];
+
+/** A file made by eventfd(2). Kernel counterpart: `struct eventfd_ctx`. */
+export class EventFd {
+  /** How often it was signalled. */
   signals = 0;
-  readonly addr: number;
-  readonly len: number;
-  readonly datamatch: number | undefined;
-  private readonly counts: Float64Array;
+  /** The vCPU that signalled last, or -1. */
+  lastVcpu = -1;
 
-  constructor({ addr, len, datamatch }: IoeventfdArgs, ledger: Ledger) {
-    this.addr = addr;
-    this.len = len;
-    this.datamatch = datamatch;
-    this.counts = ledger.counts;
+  constructor(readonly waiter: Waiter = "nobody") {}
+}
+
+/** An ioeventfd on a bus. Kernel counterpart: `struct _ioeventfd`. */
+export class Ioeventfd implements KvmIoDevice {
+  constructor(
+    private readonly kvm: KvmEventfd,
+    readonly bus: BusIndex,
+    readonly addr: U64,
+    readonly length: number,
+    readonly eventfd: EventFd,
+    /** Whether any value signals. */
+    readonly wildcard: boolean,
+    readonly datamatch: U64,
+  ) {}
+
+  write(addr: U64, len: number, value: U64): number {
+    return this.kvm.ioeventfdWrite(this, addr, len, value);
   }
 
-  /** Signals if the write is in range; the fast MMIO bus passes length 0 and no value. */
-  write(addr: number, len: number, value: number): boolean {
-    if (!this.inRange(addr, len, value)) return false;
-    this.counts[KVM.eventfdSignal]++;
-    this.signals++;
-    return true;
+  read(): number {
+    return -ERRNO.EOPNOTSUPP;
   }
 
-  /** A read never matches. */
-  read(): boolean {
-    return false;
-  }
-
-  /** Whether two eventfds on one bus could both be meant by one write. */
-  collidesWith(other: IoeventfdArgs): boolean {
-    if (this.addr !== other.addr) return false;
-    if (this.len === 0 || other.len === 0) return true;
-    if (this.len !== other.len) return false;
-    return (
-      this.datamatch === undefined || other.datamatch === undefined || this.datamatch === other.datamatch
-    );
-  }
-
-  private inRange(addr: number, len: number, value: number): boolean {
-    this.counts[KVM.ioeventfdInRange]++;
-    if (addr !== this.addr) return false;
-    if (this.len === 0) return true;
-    if (len !== this.len) return false;
-    if (this.datamatch === undefined) return true;
-    this.counts[KVM.datamatchCompare]++;
-    return value === this.datamatch;
+  destructor(): void {
+    this.kvm.ioeventfdRelease(this);
   }
 }

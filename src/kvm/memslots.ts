@@ -1,86 +1,280 @@
 /**
- * Memory slots: the ranges of guest-physical memory that userspace has given to the guest, and the host frames behind
- * them. Slots are only ever added here; moving, deleting and dirty logging are not modelled yet.
- * Specified in the kernel's KVM API document, KVM_SET_USER_MEMORY_REGION.
+ * Memory slots: the ranges of guest-physical memory that userspace gives to the guest. Specified in the kernel's KVM API
+ * document, KVM_SET_USER_MEMORY_REGION and KVM_GET_DIRTY_LOG; kernel counterpart: virt/kvm/kvm_main.c.
+ *
+ * Each update publishes a new set of slots and changes the generation, so that MMIO SPTEs made before it are stale. While a
+ * slot is deleted or moved it is first published as invalid, then everything that maps it is zapped, then it goes.
  */
 import { PAGE } from "../x86/mmu.js";
-import { PAGES_2M } from "../x86/tlb.js";
 import { KvmError } from "./errno.js";
+import { HostMemory, type Vma } from "./host-memory.js";
+import { KvmIrqchip } from "./irqchip.js";
+import type { VmOptions } from "./kvm.js";
+import { KVM } from "./primitives.js";
 
-/** Page size of the host's mapping behind a slot: "2M" stands for transparent or explicit huge pages. */
-export type Backing = "4K" | "2M";
+export const KVM_MEM_LOG_DIRTY_PAGES = 1 << 0;
+export const KVM_MEM_READONLY = 1 << 1;
+const KVM_MEM_FLAGS = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 
-export interface MemslotArgs {
-  /** Guest-physical address and size in bytes, multiples of 4096. */
-  readonly gpa: number;
-  readonly size: number;
-  /** KVM_MEM_READONLY: reads and fetches use the memory, writes are emulated. */
-  readonly readonly: boolean;
-  readonly backing: Backing;
+/** Pages that one slot can have. */
+const KVM_MEM_MAX_NR_PAGES = 2 ** 31 - 1;
+
+/** Guest-physical addresses are 64 bits; above what a number holds exactly, a range counts as one that wraps. */
+const ADDRESS_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/** `struct kvm_userspace_memory_region`. Addresses and sizes in bytes. */
+export interface MemoryRegion {
+  readonly slot: number;
+  readonly flags: number;
+  readonly guestPhysAddr: number;
+  /** 0 deletes the slot. */
+  readonly memorySize: number;
+  readonly userspaceAddr: number;
 }
 
-export interface Memslot {
-  readonly baseGfn: number;
-  readonly npages: number;
-  readonly readonly: boolean;
-  readonly backing: Backing;
-  /** Host page frame number of the slot's first page; congruent to baseGfn modulo 512, so huge pages line up. */
-  readonly basePfn: number;
+/** Kernel counterpart: `struct kvm_memory_slot`. */
+export class Memslot {
+  /** Being deleted or moved. */
+  invalid = false;
+  /** Page offsets that were written since the log was read last; null: not logged. */
+  dirtyBitmap: Set<number> | null = null;
+  /** By level, first pages of large pages that hold paging structures of the guest, with their number. */
+  private readonly writeCount: readonly Map<number, number>[];
+
+  constructor(
+    readonly id: number,
+    readonly baseGfn: number,
+    readonly npages: number,
+    readonly flags: number,
+    readonly userspaceAddr: number,
+    /** The slot that this one takes the place of. */
+    old?: Memslot,
+  ) {
+    this.writeCount = old?.writeCount ?? [new Map(), new Map()];
+  }
+
+  get readonly(): boolean {
+    return (this.flags & KVM_MEM_READONLY) !== 0;
+  }
+
+  /** Host virtual address of a guest page in the slot. */
+  hva(gfn: number): number {
+    return this.userspaceAddr + (gfn - this.baseGfn) * PAGE;
+  }
+
+  /** Whether a large page (level 2 or 3) around a guest page may not be mapped, whatever the host has there. */
+  disallowsLargePage(gfn: number, level: number): boolean {
+    const pages = 2 ** (9 * (level - 1));
+    const first = gfn - (gfn % pages);
+    if (first < this.baseGfn || first + pages > this.baseGfn + this.npages) return true;
+    if ((this.baseGfn - this.userspaceAddr / PAGE) % pages !== 0) return true;
+    return (this.writeCount[level - 2].get(first) ?? 0) > 0;
+  }
+
+  /** Notes that a page holds a paging structure of the guest that is shadowed (1), or no longer does (-1). */
+  accountShadowed(gfn: number, change: 1 | -1): void {
+    this.writeCount.forEach((counts, index) => {
+      const first = gfn - (gfn % 2 ** (9 * (index + 1)));
+      counts.set(first, (counts.get(first) ?? 0) + change);
+    });
+  }
 }
 
-/** First value of the generation: chosen by the kernel so that the wrap-around is met early. */
-const INITIAL_GENERATION = -150;
+export abstract class KvmMemslots extends KvmIrqchip {
+  readonly host: HostMemory;
+  /** In the order of guest page frame numbers. */
+  private memslots: readonly Memslot[] = [];
+  /** Changes with each update of the slots. */
+  memslotsGeneration: number;
+  /** An update has been published, and its generation is not final yet. */
+  memslotsUpdating = false;
 
-/** Slots that userspace may have. */
-const KVM_USER_MEM_SLOTS = 509;
+  constructor(options: VmOptions) {
+    super(options);
+    this.host = new HostMemory(2 ** (options.geometry.physicalAddressBits - 12));
+    this.memslotsGeneration = this.initialGeneration;
+  }
 
-/** First host frame given to slots: 4 Gbyte, above the hypervisor's own frames. */
-const FIRST_SLOT_PFN = 0x10_0000;
+  /** Numbers of slots that userspace may use: below this. */
+  get userMemSlots(): number {
+    return 125;
+  }
 
-export class Memslots {
-  /** Advances by two with each added slot; MMIO SPTEs of an older generation are stale. */
-  generation = INITIAL_GENERATION;
-  private readonly slots: Memslot[] = [];
-  private nextPfn = FIRST_SLOT_PFN;
+  /** The kernel starts close to the wrap-around, so that it is met early. */
+  protected get initialGeneration(): number {
+    return -150;
+  }
 
-  constructor(private readonly endPfn: number) {}
+  /** Zaps what maps a slot that is invalid now. */
+  protected abstract kvmArchFlushShadowMemslot(slot: Memslot): void;
+  /** Zaps everything where the generation has wrapped around, so that no old MMIO SPTE can seem current. */
+  protected abstract kvmMmuInvalidateMmioSptes(): void;
+  /** Takes write access from, or large pages back to, what maps a slot whose flags have changed. */
+  protected abstract kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void;
+  /** Makes all vCPUs drop what their processors have cached of KVM's tables. */
+  protected abstract kvmFlushRemoteTlbs(): void;
+  /** Takes write access from a page of a logged slot. */
+  protected abstract kvmMmuWriteProtect(slot: Memslot, gfn: number): void;
 
-  /** @throws KvmError EINVAL (alignment, range), EEXIST (overlap), ENOMEM (host memory beyond the physical address width) */
-  add({ gpa, size, readonly, backing }: MemslotArgs): Memslot {
-    if (gpa % PAGE !== 0 || size % PAGE !== 0 || size <= 0 || gpa < 0 || !Number.isSafeInteger(gpa + size)) {
-      throw new KvmError(
-        "EINVAL",
-        `gpa ${gpa} and size ${size} must be multiples of ${PAGE} bytes, the size more than 0`,
-      );
+  /**
+   * KVM_SET_USER_MEMORY_REGION: creates, deletes or moves a slot, or changes whether its writes are logged.
+   *
+   * @throws KvmError EINVAL (slot, flags, alignment, wrap, size, deletion of no slot, change of size, userspace address or
+   *   READONLY), EEXIST (overlap)
+   */
+  kvmSetUserMemoryRegion(region: MemoryRegion): void {
+    this.checkMemoryRegion(region);
+    const { slot: id, flags, guestPhysAddr, memorySize, userspaceAddr } = region;
+    const baseGfn = guestPhysAddr / PAGE;
+    const npages = memorySize / PAGE;
+    const old = this.memslots.find((slot) => slot.id === id);
+    if (npages === 0) {
+      if (old === undefined) throw invalid("memorySize", 0, `more than 0: there is no slot ${id} to delete`);
+      this.invalidateMemslot(old);
+      this.installNewMemslots(this.without(old));
+      return;
     }
-    if (this.slots.length === KVM_USER_MEM_SLOTS) {
-      throw new KvmError("EINVAL", `there are ${KVM_USER_MEM_SLOTS} slots already`);
-    }
-    const baseGfn = gpa / PAGE;
-    const npages = size / PAGE;
-    if (this.slots.some((slot) => baseGfn < slot.baseGfn + slot.npages && slot.baseGfn < baseGfn + npages)) {
+    if (old !== undefined) this.checkChange(old, region);
+    if (old !== undefined && old.baseGfn === baseGfn && old.flags === flags) return;
+    const overlapped = this.memslots.find(
+      (slot) => slot.id !== id && baseGfn < slot.baseGfn + slot.npages && slot.baseGfn < baseGfn + npages,
+    );
+    if (overlapped !== undefined) {
       throw new KvmError(
         "EEXIST",
-        `gpa 0x${gpa.toString(16)}, size 0x${size.toString(16)} overlaps another slot`,
+        `gpa 0x${guestPhysAddr.toString(16)}, size 0x${memorySize.toString(16)} overlaps slot ${overlapped.id}`,
       );
     }
-    const alignment = (baseGfn - this.nextPfn) % PAGES_2M;
-    const basePfn = this.nextPfn + (alignment < 0 ? alignment + PAGES_2M : alignment);
-    if (basePfn + npages > this.endPfn) {
-      throw new KvmError("ENOMEM", `the slots do not fit below the processor's physical address width`);
-    }
-    this.nextPfn = basePfn + npages;
-    const slot = { baseGfn, npages, readonly, backing, basePfn };
-    this.slots.push(slot);
-    this.generation += 2;
-    return slot;
+    const slot = new Memslot(id, baseGfn, npages, flags, userspaceAddr, old);
+    if ((flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0) slot.dirtyBitmap = old?.dirtyBitmap ?? new Set();
+    if (old !== undefined && old.baseGfn !== baseGfn) this.invalidateMemslot(old);
+    this.installNewMemslots([...this.without(old), slot]);
+    this.kvmArchCommitMemoryRegion(old, slot);
   }
 
-  /** The slot that holds a guest page frame number. */
-  find(gfn: number): Memslot | undefined {
-    for (const slot of this.slots) {
-      if (gfn >= slot.baseGfn && gfn < slot.baseGfn + slot.npages) return slot;
+  /**
+   * KVM_GET_DIRTY_LOG: guest page frame numbers of a slot that were written since the last call, which are logged anew
+   * from now on.
+   *
+   * @throws KvmError EINVAL (slot number), ENOENT (no such slot, or one that is not logged)
+   */
+  kvmGetDirtyLog(id: number): number[] {
+    if (!(id >= 0 && id < this.userMemSlots)) throw this.invalidSlot(id);
+    const slot = this.memslots.find((other) => other.id === id);
+    if (slot === undefined || slot.dirtyBitmap === null) {
+      throw new KvmError("ENOENT", `slot ${id} does not exist or does not log its writes`);
     }
-    return undefined;
+    const dirty = [...slot.dirtyBitmap].map((offset) => slot.baseGfn + offset).sort((a, b) => a - b);
+    slot.dirtyBitmap = new Set();
+    for (const gfn of dirty) this.kvmMmuWriteProtect(slot, gfn);
+    if (dirty.length > 0) this.kvmFlushRemoteTlbs();
+    return dirty;
   }
+
+  /** The slot that holds a guest page, also one that is invalid. */
+  gfnToMemslot(gfn: number): Memslot | undefined {
+    this.counts[KVM.memslotLookup]++;
+    return this.findMemslot(gfn);
+  }
+
+  /** As `gfnToMemslot()`, for a look that costs nothing. */
+  findMemslot(gfn: number): Memslot | undefined {
+    const { memslots } = this;
+    let low = 0;
+    let high = memslots.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (memslots[middle].baseGfn <= gfn) low = middle + 1;
+      else high = middle;
+    }
+    if (low === 0) return undefined;
+    const slot = memslots[low - 1];
+    return gfn < slot.baseGfn + slot.npages ? slot : undefined;
+  }
+
+  /** The host's mapping behind a guest page of a slot. */
+  protected vmaOf(slot: Memslot, gfn: number): Vma | undefined {
+    return this.host.find(slot.hva(gfn));
+  }
+
+  markPageDirty(slot: Memslot, gfn: number): void {
+    slot.dirtyBitmap?.add(gfn - slot.baseGfn);
+  }
+
+  /**
+   * Writes an 8-byte entry into guest memory: how the guest's paging structures are made before it runs.
+   * @throws KvmError EFAULT outside the slots
+   */
+  kvmWriteGuest(gfn: number, index: number, low: number, high: number): void {
+    this.memory.write(this.guestFrame(gfn), index, low, high);
+  }
+
+  /** Host page frame number behind a guest page. @throws KvmError EFAULT where there is none */
+  protected guestFrame(gfn: number): number {
+    const slot = this.findMemslot(gfn);
+    const vma = slot === undefined ? undefined : this.vmaOf(slot, gfn);
+    if (slot === undefined || vma === undefined) {
+      throw new KvmError("EFAULT", `no memory at guest page frame 0x${gfn.toString(16)}`);
+    }
+    return vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
+  }
+
+  /** Publishes a set of slots, waits until nobody uses the old one, and makes the generation final. */
+  protected installNewMemslots(slots: readonly Memslot[]): void {
+    this.publishMemslots(slots);
+    this.memslotsGeneration++;
+    this.synchronizeSrcuExpedited();
+    this.memslotsGeneration++;
+    this.kvmMmuInvalidateMmioSptes();
+  }
+
+  protected publishMemslots(slots: readonly Memslot[]): void {
+    this.memslots = [...slots].sort((a, b) => a.baseGfn - b.baseGfn);
+  }
+
+  private invalidateMemslot(slot: Memslot): void {
+    slot.invalid = true;
+    this.installNewMemslots(this.memslots);
+    this.kvmArchFlushShadowMemslot(slot);
+  }
+
+  private without(slot: Memslot | undefined): Memslot[] {
+    return this.memslots.filter((other) => other !== slot);
+  }
+
+  protected checkMemoryRegion(region: MemoryRegion): void {
+    const { slot, flags, guestPhysAddr, memorySize, userspaceAddr } = region;
+    if (!(Number.isInteger(slot) && slot >= 0 && slot < this.userMemSlots)) throw this.invalidSlot(slot);
+    if ((flags & ~KVM_MEM_FLAGS) !== 0) throw invalid("flags", flags, "LOG_DIRTY_PAGES 1, READONLY 2");
+    for (const [field, value] of [
+      ["memorySize", memorySize],
+      ["guestPhysAddr", guestPhysAddr],
+      ["userspaceAddr", userspaceAddr],
+    ] as const) {
+      if (value % PAGE !== 0 || value < 0) throw invalid(field, value, `a multiple of ${PAGE} bytes`);
+    }
+    if (guestPhysAddr + memorySize > ADDRESS_LIMIT)
+      throw invalid("memorySize", memorySize, "what does not wrap around");
+    if (memorySize / PAGE > KVM_MEM_MAX_NR_PAGES)
+      throw invalid("memorySize", memorySize, `at most ${KVM_MEM_MAX_NR_PAGES} pages`);
+  }
+
+  /** An existing slot can be moved and its log be switched, nothing else. */
+  private checkChange(old: Memslot, { flags, memorySize, userspaceAddr }: MemoryRegion): void {
+    const of = `, as it is for slot ${old.id}`;
+    if (memorySize / PAGE !== old.npages)
+      throw invalid("memorySize", memorySize, `${old.npages * PAGE}${of}`);
+    if (userspaceAddr !== old.userspaceAddr) {
+      throw invalid("userspaceAddr", userspaceAddr, `${old.userspaceAddr}${of}`);
+    }
+    if (((flags ^ old.flags) & KVM_MEM_READONLY) !== 0) throw invalid("flags", flags, `READONLY${of}`);
+  }
+
+  private invalidSlot(slot: number): KvmError {
+    return invalid("slot", slot, `0 to ${this.userMemSlots - 1}`);
+  }
+}
+
+function invalid(field: string, value: number, allowed: string): KvmError {
+  return new KvmError("EINVAL", `${field}: ${value} is not allowed; allowed: ${allowed}`);
 }

@@ -1,34 +1,91 @@
 /**
- * What a vCPU is doing: the guest instruction under way and the exit to userspace it may need.
+ * A virtual processor: the processor it runs on, its VMCS or VMCB, and what KVM remembers of it between exits. Kernel
+ * counterpart: `struct kvm_vcpu`.
  */
-
-/** Guest instructions that the model executes: a `mov` to or from memory, OUT, IN, VMCALL. */
-export const STORE = 0;
-export const LOAD = 1;
-export const OUT = 2;
-export const IN = 3;
-export const VMCALL = 4;
-export type Operation = typeof STORE | typeof LOAD | typeof OUT | typeof IN | typeof VMCALL;
+import type { Mmu as Processor } from "../x86/mmu.js";
+import { Vmcb } from "../x86/vmcb.js";
+import { Vmcs } from "../x86/vmcs.js";
+import { Instruction } from "./instruction.js";
 
 /** Exits to userspace, by their UAPI numbers. */
+export const KVM_EXIT_UNKNOWN = 0;
 export const KVM_EXIT_IO = 2;
 export const KVM_EXIT_MMIO = 6;
+export const KVM_EXIT_INTERNAL_ERROR = 17;
 
-/** Bytes of the instruction encodings used: `mov %al,(%rdi)` and the like, `out %al,(%dx)`, `vmcall`. */
-export const MOV_LENGTH = 2;
-export const IO_LENGTH = 1;
-export const VMCALL_LENGTH = 3;
+/** Why KVM gave up, after KVM_EXIT_INTERNAL_ERROR. */
+export const KVM_INTERNAL_ERROR_EMULATION = 1;
+export const KVM_INTERNAL_ERROR_DELIVERY_EV = 3;
 
-/** One guest instruction, reused for each: an access allocates nothing. */
-export class Instruction {
-  operation: Operation = STORE;
-  /** Linear address of a load or store: page number and byte offset in the page. */
-  page = 0;
-  offset = 0;
-  /** Port of IN and OUT. */
-  port = 0;
-  /** Bytes: 1, 2, 4 or 8; the access stays inside its page. */
-  size = 1;
-  /** Value that a store or an OUT writes. */
-  value = 0;
+/** What userspace sees of a vCPU. Kernel counterpart: `struct kvm_run`. */
+export class Run {
+  exitReason = KVM_EXIT_UNKNOWN;
+  /** KVM_EXIT_MMIO: guest-physical address in bytes; KVM_EXIT_IO: port. */
+  addr = 0;
+  /** Bytes, at most 8. */
+  len = 0;
+  isWrite = false;
+  suberror = 0;
+}
+
+/** A part of an access that no device in the kernel took. */
+export interface MmioFragment {
+  /** Guest-physical address and length in bytes. */
+  gpa: number;
+  len: number;
+}
+
+/** Kernel counterparts: `complete_emulated_mmio()`, `complete_emulated_pio()`, `complete_fast_pio_out()` and `_in()`. */
+export type Completion = "nothing" | "emulated-mmio" | "emulated-pio" | "fast-pio";
+
+export class Vcpu {
+  readonly vmcs = new Vmcs();
+  readonly vmcb = new Vmcb();
+  /** The guest instruction under way. */
+  readonly instruction = new Instruction();
+  readonly run = new Run();
+  /** The guest left for the kernel, which has not handled the exit yet. */
+  exited = false;
+  /** The instruction has ended; for the delivery of an event, the event has been delivered. */
+  retired = false;
+  /** CR3 of the guest, in bytes; under shadow paging, host page frame number of the table in its place. */
+  guestCr3 = 0;
+  shadowRoot = 0;
+  /** RIP, and how often KVM moved it elsewhere than behind the instruction. */
+  rip = 0;
+  wrongSkips = 0;
+  /** Runs a guest of the guest (L2), whose guest-physical addresses its hypervisor maps to equal ones of its own. */
+  guestMode = false;
+  /** EFLAGS.TF: an instruction that KVM ends in the processor's place should end with a debug exception. */
+  trapFlag = false;
+  /** Guest-physical address of the fault that the emulation answers, or -1 (from v6.19 on). */
+  faultGpa = -1;
+  /** RIP at the last exit to userspace for a port. */
+  pioRip = 0;
+
+  /** The page that KVM last knew as MMIO: linear page (0 under TDP), guest page frame, memslot generation. */
+  mmioGva = 0;
+  mmioGfn = 0;
+  mmioGeneration = 0;
+
+  /** What `retryInstruction()` of the eras up to v4.2 sent back to the guest: RIP and address. */
+  lastRetryRip = 0;
+  lastRetryAddr = 0;
+
+  /** Parts of the access under way that userspace must complete: how many, and which is next. */
+  readonly mmioFragments: readonly MmioFragment[] = [
+    { gpa: 0, len: 0 },
+    { gpa: 0, len: 0 },
+  ];
+  mmioNrFragments = 0;
+  mmioCurFragment = 0;
+  mmioNeeded = false;
+  mmioReadCompleted = false;
+  /** What KVM does when userspace comes back. */
+  completeUserspaceIo: Completion = "nothing";
+
+  constructor(
+    readonly id: number,
+    readonly cpu: Processor,
+  ) {}
 }

@@ -1,70 +1,120 @@
 /**
- * The exit handlers. Kernel counterpart: arch/x86/kvm/vmx.c, here as it was before the fast MMIO bus (Linux 3.9). Later
- * kernels override what changed, in `eras.ts`.
+ * The exit handlers of VMX. Kernel counterpart: arch/x86/kvm/vmx.c, here as it was before the fast MMIO bus (Linux 3.9).
  *
- * A handler returns 1 to resume the guest and 0 to exit to userspace, as in the kernel.
+ * A handler returns 1 to resume the guest, 0 to exit to userspace, or a negative error number, as in the kernel.
  */
-import { EPT_VIOLATION_FINAL_GPA } from "../x86/ept.js";
-import { PAGE } from "../x86/mmu.js";
+import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import {
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
+  EXIT_REASON_EXCEPTION_NMI,
   EXIT_REASON_IO_INSTRUCTION,
   EXIT_REASON_VMCALL,
+  IDT_VECTORING_VALID,
   IO_QUALIFICATION_IN,
+  IO_QUALIFICATION_STRING,
 } from "../x86/vmcs.js";
 import { PFERR_FETCH, PFERR_PRESENT, PFERR_WRITE, RET_MMIO_PF_EMULATE, RET_MMIO_PF_INVALID } from "./mmu.js";
 import { KVM } from "./primitives.js";
+import { KVM_EXIT_UNKNOWN, KVM_INTERNAL_ERROR_DELIVERY_EV } from "./vcpu.js";
 import { X86 } from "./x86.js";
 
+/** What counts an exit, by its reason. */
+const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
+  [EXIT_REASON_EPT_MISCONFIG]: KVM.exitEptMisconfig,
+  [EXIT_REASON_EPT_VIOLATION]: KVM.exitEptViolation,
+  [EXIT_REASON_IO_INSTRUCTION]: KVM.exitIoInstruction,
+  [EXIT_REASON_EXCEPTION_NMI]: KVM.exitException,
+  [EXIT_REASON_VMCALL]: KVM.exitVmcall,
+});
+
 export class Vmx extends X86 {
-  handleExit(): number {
-    switch (this.vmcs.exitReason) {
+  override handleExit(): number {
+    const { exitReason, idtVectoringInfo } = this.vcpu.vmcs;
+    const primitive = EXIT_PRIMITIVES[exitReason];
+    if (primitive === undefined) throw new Error(`exit reason ${exitReason} is not modelled`);
+    this.counts[primitive]++;
+    if (idtVectoringInfo !== 0 && this.isVectoring() && !this.mayVector(exitReason)) {
+      return this.exitForInternalError(KVM_INTERNAL_ERROR_DELIVERY_EV);
+    }
+    switch (exitReason) {
       case EXIT_REASON_EPT_MISCONFIG:
-        this.counts[KVM.exitEptMisconfig]++;
         return this.handleEptMisconfig();
       case EXIT_REASON_EPT_VIOLATION:
-        this.counts[KVM.exitEptViolation]++;
         return this.handleEptViolation();
       case EXIT_REASON_IO_INSTRUCTION:
-        this.counts[KVM.exitIoInstruction]++;
         return this.handleIo();
-      case EXIT_REASON_VMCALL:
-        this.counts[KVM.exitVmcall]++;
-        return this.handleVmcall();
+      case EXIT_REASON_EXCEPTION_NMI:
+        return this.handleException();
       default:
-        throw new Error(`exit reason ${this.vmcs.exitReason} is not modelled`);
+        return this.handleVmcall();
     }
+  }
+
+  /** Whether the exit came while an event was being delivered to the guest. */
+  protected isVectoring(): boolean {
+    return (this.vcpu.vmcs.idtVectoringInfo & IDT_VECTORING_VALID) !== 0;
+  }
+
+  /** Exit reasons that may come while an event is being delivered. */
+  protected mayVector(exitReason: number): boolean {
+    return exitReason === EXIT_REASON_EPT_VIOLATION || exitReason === EXIT_REASON_EXCEPTION_NMI;
   }
 
   handleVmcall(): number {
     this.skipEmulatedInstruction();
-    this.counts[KVM.hypercall]++;
+    this.kvmEmulateHypercall();
     return 1;
   }
 
-  /** OUT moves RIP first and asks the bus then; IN goes through the emulator. */
+  protected kvmEmulateHypercall(): void {
+    this.counts[KVM.hypercall]++;
+    if (this.trace !== null) this.record({ event: "kvm_hypercall", nr: 0, a0: 0, a1: 0, a2: 0, a3: 0 });
+  }
+
+  /** OUT moves RIP first and asks the bus then; IN and the string forms go through the emulator. */
   handleIo(): number {
     const qualification = this.exitQualification();
-    if ((qualification & IO_QUALIFICATION_IN) !== 0) return this.emulateInstruction();
+    if ((qualification & (IO_QUALIFICATION_IN | IO_QUALIFICATION_STRING)) !== 0) {
+      return this.x86EmulateInstruction(0, 0);
+    }
     this.skipEmulatedInstruction();
-    return this.kvmFastPioOut(qualification >>> 16, (qualification & 7) + 1, this.instruction.value);
+    return this.kvmFastPioOut(qualification >>> 16, (qualification & 7) + 1);
+  }
+
+  /** A page fault of the guest, which exits without TDP only. */
+  handleException(): number {
+    const { vmcs } = this.vcpu;
+    this.counts[KVM.vmread] += 2; // what the exception is, and its error code
+    const address = this.exitQualification();
+    const errorCode = vmcs.exitInterruptionErrorCode;
+    this.tracePageFault(address, errorCode);
+    return this.kvmMmuPageFault(address, errorCode);
   }
 
   handleEptViolation(): number {
     const qualification = this.exitQualification();
+    const purpose = qualification & (EPT_VIOLATION_GLA_VALID | EPT_VIOLATION_FINAL_GPA);
+    if (purpose === EPT_VIOLATION_FINAL_GPA) {
+      this.vcpu.run.exitReason = KVM_EXIT_UNKNOWN;
+      return 0;
+    }
+    return this.vmxHandleEptViolation(qualification);
+  }
+
+  protected vmxHandleEptViolation(qualification: number): number {
     const gpa = this.guestPhysicalAddress();
-    const errorCode =
+    this.tracePageFault(gpa, qualification);
+    return this.kvmMmuPageFault(gpa, this.violationErrorCode(qualification));
+  }
+
+  /** The qualification as the error code of a page fault. Present here means readable. */
+  protected violationErrorCode(qualification: number): number {
+    return (
       ((qualification >>> 1) & 1) * PFERR_WRITE +
       ((qualification >>> 2) & 1) * PFERR_FETCH +
-      ((qualification >>> 3) & 1) * PFERR_PRESENT;
-    if (
-      (qualification & EPT_VIOLATION_FINAL_GPA) === 0 &&
-      this.memslots.find(Math.floor(gpa / PAGE)) === undefined
-    ) {
-      throw new Error(`a paging structure of the guest lies outside its memory, at 0x${gpa.toString(16)}`);
-    }
-    return this.kvmMmuPageFault(gpa, errorCode);
+      ((qualification >>> 3) & 1) * PFERR_PRESENT
+    );
   }
 
   /** The exit does not tell a read from a write, so neither does the handler. */
@@ -72,25 +122,35 @@ export class Vmx extends X86 {
     return this.handleMmioMisconfig(this.guestPhysicalAddress());
   }
 
-  /** The common tail of the misconfiguration: emulate, fault again, or retry. */
+  /** The common tail of the misconfiguration: emulate, fault again as a read, or retry. */
   protected handleMmioMisconfig(gpa: number): number {
     const result = this.handleMmioPageFaultCommon(gpa);
-    if (result === RET_MMIO_PF_EMULATE) return this.emulateInstruction();
+    if (result === RET_MMIO_PF_EMULATE) return this.x86EmulateInstruction(gpa, 0);
     if (result === RET_MMIO_PF_INVALID) return this.kvmMmuPageFault(gpa, 0);
     return 1;
   }
 
-  protected kvmMmuPageFault(gpa: number, errorCode: number): number {
-    return this.tdpPageFault(gpa, errorCode) === 0 ? 1 : this.emulateInstruction();
+  /** RIP moves by what the VMCS says, whether the exit defines it or not. */
+  override skipEmulatedInstruction(): number {
+    this.counts[KVM.vmread]++;
+    this.counts[KVM.skipEmulatedInstruction]++;
+    this.advanceRip(this.vcpu.vmcs.instructionLength);
+    return 1;
   }
 
   protected exitQualification(): number {
     this.counts[KVM.vmread]++;
-    return this.vmcs.exitQualification;
+    return this.vcpu.vmcs.exitQualification;
   }
 
   protected guestPhysicalAddress(): number {
     this.counts[KVM.vmread]++;
-    return this.vmcs.guestPhysicalAddress;
+    return this.vcpu.vmcs.guestPhysicalAddress;
+  }
+
+  protected tracePageFault(faultAddress: number, errorCode: number): void {
+    if (this.trace === null) return;
+    const { id, rip } = this.vcpu;
+    this.record({ event: "kvm_page_fault", faultAddress, errorCode, vcpuId: id, guestRip: rip });
   }
 }

@@ -14,7 +14,7 @@ const SOURCES = join(ROOT, "src");
 const STAMP = join(ROOT, "dist", "build.json");
 
 /** The folders whose code decides a figure, from behaviour to fit. */
-const MODEL = ["x86", "kvm", "workload", "cost", "study"] as const;
+const MODEL = ["x86", "kvm", "patches", "workload", "cost", "study"] as const;
 
 /** What the build writes beside its output. */
 export interface BuildStamp {

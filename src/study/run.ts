@@ -5,7 +5,12 @@ import { loadCpu } from "../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../cost/input.js";
 import { createVm } from "../kvm/eras.js";
 import { KvmError } from "../kvm/errno.js";
-import type { Vmx } from "../kvm/vmx.js";
+import type { ExitCounts } from "../kvm/exit-counts.js";
+import { INSTRUCTION_FORMS } from "../kvm/instruction.js";
+import { KVM_IOEVENTFD_FLAG_DATAMATCH, KVM_IOEVENTFD_FLAG_PIO } from "../kvm/ioeventfd.js";
+import { KVM_MEM_READONLY } from "../kvm/memslots.js";
+import type { Svm } from "../kvm/svm.js";
+import type { Trace } from "../kvm/trace.js";
 import { GuestTables } from "../workload/guest-tables.js";
 import { type Access, Workload } from "../workload/workload.js";
 import { PAGE } from "../x86/mmu.js";
@@ -22,35 +27,37 @@ export interface Run {
   readonly signals: readonly number[];
 }
 
+/** What to note of the counted instructions beside their counts. */
+export interface Observers {
+  readonly trace?: Trace;
+  readonly exitCounts?: ExitCounts;
+}
+
 /** Runs a scenario; `what` names it in errors. @throws InputError for a scenario that cannot be */
-export function run(input: ScenarioInput, what = "scenario"): Run {
+export function run(input: ScenarioInput, what = "scenario", observers: Observers = {}): Run {
   const scenario = parseScenario(input, what);
-  const { geometry } = loadCpu(scenario.cpu);
-  const vm = createVm(scenario.kernel, { ...geometry, switches: scenario.switches });
-  vm.exitEvicts = scenario.exitEvicts;
-
-  scenario.memslots.forEach((slot, index) => {
-    asked(`${what}: memslots[${index}]`, slot, () => vm.setUserMemoryRegion(slot));
+  const vm = machineOf(scenario, what);
+  const eventfds = scenario.ioeventfds.map((args, index) => {
+    const fd = vm.eventfd(args.waiter);
+    asked(`${what}: ioeventfds[${index}]`, args, () =>
+      vm.kvmIoeventfd({ ...args, flags: flagsOf(args), fd }),
+    );
+    return vm.eventfdCtxFdget(fd);
   });
-  const eventfds = scenario.ioeventfds.map((args, index) =>
-    asked(`${what}: ioeventfds[${index}]`, args, () => vm.assignIoeventfd(args)),
-  );
-  scenario.inKernelPorts.forEach((ports, index) => {
-    asked(`${what}: inKernelPorts[${index}]`, ports, () => vm.registerPioDevice(ports.port, ports.len));
-  });
-  for (const ports of scenario.deviceModelPorts) vm.addDeviceModel(ports);
-
   const accesses = scenario.workload.map((access) => ({
     ...access,
-    footprint: access.footprint ?? access.size,
+    footprint: access.footprint ?? access.size * access.count,
     stride: access.stride ?? access.size,
   }));
   mapGuest(vm, scenario, accesses, what);
-  const workload = new Workload(accesses, scenario.seed);
-  execute(vm, workload, scenario.warmup);
+  // Each vCPU draws from the same mix, with a seed of its own.
+  const workloads = vm.vcpus.map(({ id }) => new Workload(accesses, (scenario.seed + id) >>> 0));
+  execute(vm, workloads, scenario.warmup);
   vm.ledger.reset();
   const before = eventfds.map(({ signals }) => signals);
-  execute(vm, workload, scenario.accesses);
+  vm.trace = observers.trace ?? null;
+  vm.exitCounts = observers.exitCounts ?? null;
+  execute(vm, workloads, scenario.accesses);
   const counts = vm.ledger.toRecord();
   return {
     scenario,
@@ -60,16 +67,59 @@ export function run(input: ScenarioInput, what = "scenario"): Run {
   };
 }
 
-function execute(vm: Vmx, workload: Workload, instructions: number): void {
+/** The virtual machine of a scenario, without its ioeventfds. */
+function machineOf(scenario: Scenario, what: string): Svm {
+  const { cpu, kernel, switches, exitEvicts, memslots, inKernelPorts, deviceModelPorts, irqchip } = scenario;
+  const { vcpus, paging, mmioCaching, l1tf, host } = scenario;
+  const geometry = { ...loadCpu(cpu).geometry, switches };
+  const vm = createVm(kernel, geometry, { vcpus, paging, mmioCaching, l1tf, host });
+  vm.exitEvicts = exitEvicts;
+  memslots.forEach(({ gpa, size, readonly, backing }, slot) => {
+    asked(`${what}: memslots[${slot}]`, memslots[slot], () =>
+      vm.kvmSetUserMemoryRegion({
+        slot,
+        flags: readonly ? KVM_MEM_READONLY : 0,
+        guestPhysAddr: gpa,
+        memorySize: size,
+        userspaceAddr: vm.host.mmap(size, backing, gpa),
+      }),
+    );
+  });
+  if (irqchip) {
+    vm.kvmCreateIrqchip();
+    vm.kvmCreatePit2();
+  }
+  inKernelPorts.forEach((ports, index) => {
+    asked(`${what}: inKernelPorts[${index}]`, ports, () => vm.registerPioDevice(ports.port, ports.len));
+  });
+  for (const ports of deviceModelPorts) vm.addDeviceModel(ports);
+  return vm;
+}
+
+function flagsOf({ pio, datamatch }: Scenario["ioeventfds"][number]): number {
+  return (pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
+}
+
+/** Lets each vCPU execute this many instructions. */
+function execute(vm: Svm, workloads: readonly Workload[], instructions: number): void {
+  if (workloads.length === 1) {
+    const [workload] = workloads;
+    const { instruction } = vm.vcpu;
+    for (let i = 0; i < instructions; i++) {
+      workload.next(instruction);
+      vm.execute();
+    }
+    return;
+  }
   for (let i = 0; i < instructions; i++) {
-    workload.next(vm.instruction);
-    vm.execute();
+    for (const { id, instruction } of vm.vcpus) workloads[id].next(instruction);
+    vm.executeTogether();
   }
 }
 
 /** Maps every page that the workload touches; the tables lie at the end of the last writable slot. */
 function mapGuest(
-  vm: Vmx,
+  vm: Svm,
   { memslots, guestPages }: Scenario,
   accesses: readonly Access[],
   what: string,
@@ -81,7 +131,7 @@ function mapGuest(
   const end = gpa + size;
 
   const touched = accesses
-    .filter(({ op }) => op === "store" || op === "load")
+    .filter(({ op }) => ["memory", "fetch", "event"].includes(INSTRUCTION_FORMS[op].operation))
     .map(({ address, footprint }) => ({ first: address, end: address + footprint }));
   const tables = new GuestTables(vm, gpa / PAGE, end / PAGE);
   try {

@@ -5,8 +5,13 @@ import * as z from "zod";
 import { cpuNames, loadCpu } from "../cost/cpu-profile.js";
 import { address, InputError, integer, notAllowed, oneOf, parseInput, record } from "../cost/input.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
+import { BACKINGS } from "../kvm/host-memory.js";
+import { INSTRUCTION_FORMS, INSTRUCTION_NAMES } from "../kvm/instruction.js";
+import { WAITERS } from "../kvm/ioeventfd.js";
+import { DEFAULT_VM_OPTIONS, HOSTS } from "../kvm/kvm.js";
+import { PAGINGS } from "../kvm/spte.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
-import { OPERATIONS, PATTERNS } from "../workload/workload.js";
+import { PATTERNS } from "../workload/workload.js";
 import { DEFAULT_SWITCHES, DROPS } from "../x86/cpu.js";
 import { PAGE } from "../x86/mmu.js";
 
@@ -23,7 +28,7 @@ const memslot = record({
   gpa: address(0, LAST_ADDRESS, "guest-physical address in bytes", PAGE),
   size: address(PAGE, LAST_ADDRESS, "size in bytes", PAGE),
   readonly: z.boolean({ error: "true or false" }).default(false),
-  backing: oneOf(["4K", "2M"]).default("4K"),
+  backing: oneOf(BACKINGS).default("4K"),
 });
 
 const ioeventfd = record({
@@ -31,6 +36,7 @@ const ioeventfd = record({
   len: z.literal([0, 1, 2, 4, 8], { error: "0 (any length, from v4.2 on), 1, 2, 4 or 8 bytes" }),
   datamatch: address(0, Number.MAX_SAFE_INTEGER, "value").optional(),
   pio: z.boolean({ error: "true or false" }).default(false),
+  waiter: oneOf(WAITERS).default("nobody"),
 });
 
 const portRange = record({
@@ -39,10 +45,11 @@ const portRange = record({
 });
 
 const access = record({
-  op: oneOf(OPERATIONS),
+  op: oneOf(INSTRUCTION_NAMES),
   address: address(0, LAST_ADDRESS, "address in bytes or port").default(0),
-  size: z.literal([1, 2, 4, 8], { error: "1, 2, 4 or 8 bytes" }).default(1),
+  size: z.literal([1, 2, 4, 8, 16], { error: "1, 2, 4, 8 or 16 bytes" }).default(1),
   value: address(0, Number.MAX_SAFE_INTEGER, "value").default(0),
+  count: integer(1, 1e6, "number of iterations of a repeated instruction").default(1),
   footprint: address(1, LAST_ADDRESS, "footprint in bytes").optional(),
   stride: address(1, LAST_ADDRESS, "stride in bytes").optional(),
   pattern: oneOf(PATTERNS).default("sequential"),
@@ -67,6 +74,12 @@ const switches = record({
 const scenario = record({
   cpu: oneOf(cpuNames()),
   kernel: oneOf(KERNEL_VERSIONS),
+  vcpus: integer(1, 255, "number of vCPUs").default(DEFAULT_VM_OPTIONS.vcpus),
+  paging: oneOf(PAGINGS).default(DEFAULT_VM_OPTIONS.paging),
+  mmioCaching: z.boolean({ error: "true or false" }).default(DEFAULT_VM_OPTIONS.mmioCaching),
+  l1tf: z.boolean({ error: "true or false" }).default(DEFAULT_VM_OPTIONS.l1tf),
+  host: oneOf(HOSTS).default(DEFAULT_VM_OPTIONS.host),
+  irqchip: z.boolean({ error: "true or false" }).default(false),
   exitEvicts: oneOf(EXIT_EVICTS).default("nothing"),
   switches: switches.default(DEFAULT_SWITCHES),
   guestPages: oneOf(["4K", "2M"]).default("4K"),
@@ -99,6 +112,15 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
   const limit = 2 ** loadCpu(parsed.cpu).geometry.physicalAddressBits;
   const belowLimit = `addresses below ${hex(limit)}, the physical address width of this cpu`;
 
+  for (const [parameter, usual] of [
+    ["mmioCaching", true],
+    ["l1tf", false],
+  ] as const) {
+    if (parsed[parameter] !== usual && parsed.kernel !== "v6.19") {
+      const found = `${parsed[parameter]} is not allowed`;
+      fail(parameter, found, `${usual}: ${parsed.kernel} is older than the parameter, v6.19 has it`);
+    }
+  }
   parsed.memslots.forEach(({ gpa, size }, index) => {
     const field = `memslots[${index}]`;
     if (gpa + size > limit) fail(field, `${range(gpa, size)} is not allowed`, belowLimit);
@@ -118,18 +140,22 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
       if (port + len > PORTS) fail(`${list}[${index}].len`, notAllowed(len), PORTS_ALLOWED);
     });
   }
-  parsed.workload.forEach(({ op, address, size, value, footprint = size, stride = size }, index) => {
+  parsed.workload.forEach((access, index) => {
+    const { op, address, size, value, count, footprint = size * count } = access;
+    const { operation, repeated } = INSTRUCTION_FORMS[op];
     const field = `workload[${index}]`;
-    if (op === "vmcall") return;
-    if (address % size !== 0 || stride % size !== 0) {
-      fail(`${field}.size`, notAllowed(size), `a divisor of address ${hex(address)} and stride ${stride}`);
-    }
+    if (operation === "vmcall") return;
     if (value >= 2 ** (8 * size)) {
       fail(`${field}.value`, notAllowed(value), `what ${size} bytes can hold, below 2^${8 * size}`);
     }
-    if (footprint < size)
-      fail(`${field}.footprint`, notAllowed(footprint), `at least the size, ${size} bytes`);
-    if (op === "load" || op === "store") {
+    if (count > 1 && !repeated)
+      fail(`${field}.count`, notAllowed(count), `1 for ${op}, which does not repeat`);
+    if (footprint < size * count)
+      fail(`${field}.footprint`, notAllowed(footprint), `at least size times count, ${size * count} bytes`);
+    const isVector = op === "movups-load" || op === "movups-store";
+    if (isVector !== (size === 16))
+      fail(`${field}.size`, notAllowed(size), isVector ? "16 bytes" : "1, 2, 4 or 8 bytes");
+    if (operation !== "in" && operation !== "out") {
       if (address + footprint > limit) fail(field, `${range(address, footprint)} is not allowed`, belowLimit);
       return;
     }

@@ -3,7 +3,7 @@
  * in its own memory. The tables take pages from the end of a writable memory slot downwards.
  */
 import { KvmError } from "../kvm/errno.js";
-import type { KvmMain } from "../kvm/kvm-main.js";
+import type { ShadowMmu } from "../kvm/shadow-mmu.js";
 import { PTE_PAGE_SIZE, PTE_PRESENT, PTE_WRITABLE } from "../x86/guest-paging.js";
 import { PAGE } from "../x86/mmu.js";
 import { entryHigh, entryLow } from "../x86/physical-memory.js";
@@ -20,7 +20,7 @@ export class GuestTables {
   private next: number;
 
   /** @param first, end guest page frame numbers of the slot: of its first page, and of the page behind its last */
-  constructor(vm: KvmMain, first: number, end: number) {
+  constructor(vm: ShadowMmu, first: number, end: number) {
     this.next = end;
     this.tree = new TableTree({
       levels: LEVELS,
@@ -33,7 +33,7 @@ export class GuestTables {
       write: (table, index, gfn, flags) =>
         vm.kvmWriteGuest(table, index, entryLow(gfn, flags), entryHigh(gfn)),
     });
-    vm.cpu.writeCr3(this.tree.root * PAGE);
+    for (const vcpu of vm.vcpus) vm.loadGuestCr3(vcpu, this.tree.root * PAGE);
   }
 
   /** First guest page frame number that the tables take. */

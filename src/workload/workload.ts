@@ -1,29 +1,26 @@
 /**
  * What the guest does: a mix of instructions, each drawn by its weight, with a pattern for its addresses.
  */
-import { IN, type Instruction, LOAD, type Operation, OUT, STORE, VMCALL } from "../kvm/vcpu.js";
+import { INSTRUCTION_FORMS, type Instruction, type InstructionName } from "../kvm/instruction.js";
 import { PAGE } from "../x86/mmu.js";
 import { Random } from "./random.js";
 
-export const OPERATIONS = ["store", "load", "out", "in", "vmcall"] as const;
 export const PATTERNS = ["sequential", "uniform"] as const;
 
-const OPERATION_CODES: Readonly<Record<(typeof OPERATIONS)[number], Operation>> = {
-  store: STORE,
-  load: LOAD,
-  out: OUT,
-  in: IN,
-  vmcall: VMCALL,
-};
+/** Linear address of the first instruction; each entry of the mix is one, a cache line apart. */
+const CODE = 0x40_0000;
+const CODE_BYTES = 64;
 
 export interface Access {
-  readonly op: (typeof OPERATIONS)[number];
+  readonly op: InstructionName;
   /** Linear address in bytes (the guest maps it to the same guest-physical address), or port. */
   readonly address: number;
-  /** Bytes of the access: 1, 2, 4 or 8, a divisor of the address. */
+  /** Bytes of the access: 1, 2, 4, 8 or, of movups, 16. */
   readonly size: number;
   /** What a store or an OUT writes. */
   readonly value: number;
+  /** Iterations of a repeated instruction. */
+  readonly count: number;
   /** Bytes from `address` on that the accesses cover; equal to `size` for one address. */
   readonly footprint: number;
   /** Bytes between neighbouring addresses. */
@@ -56,8 +53,10 @@ export class Workload {
     const index = this.draw();
     const access = this.accesses[index];
     const address = access.address + this.offset(index);
-    instruction.operation = OPERATION_CODES[access.op];
+    instruction.form = INSTRUCTION_FORMS[access.op];
+    instruction.rip = CODE + CODE_BYTES * index;
     instruction.size = access.size;
+    instruction.count = access.count;
     instruction.value = access.value;
     instruction.port = address;
     instruction.page = Math.floor(address / PAGE);
@@ -71,8 +70,8 @@ export class Workload {
   }
 
   private offset(index: number): number {
-    const { footprint, stride, pattern, size } = this.accesses[index];
-    const places = Math.floor((footprint - size) / stride) + 1;
+    const { footprint, stride, pattern, size, count } = this.accesses[index];
+    const places = Math.floor((footprint - size * count) / stride) + 1;
     if (places === 1) return 0;
     if (pattern === "uniform") return this.random.below(places) * stride;
     const position = this.positions[index];

@@ -8,17 +8,17 @@ export const VMEXIT_IOIO = 0x7b;
 export const VMEXIT_VMMCALL = 0x81;
 export const VMEXIT_NPF = 0x400;
 
-/** EXITINFO1 of an IOIO intercept: the port is in bits 31:16. */
-export const IOIO_PORT_SHIFT = 16;
-/** TYPE: IN or INS; else OUT or OUTS. */
+/** EXITINFO1 of an IOIO intercept, with the port in bits 31:16. TYPE: IN or INS; else OUT or OUTS. */
 export const IOIO_IN = 1 << 0;
-/** A string instruction, and one with a REP prefix. */
+/** A string instruction. */
 export const IOIO_STR = 1 << 2;
-export const IOIO_REP = 1 << 3;
 /** Size of the operand: 8, 16 or 32 bits. */
 export const IOIO_SZ8 = 1 << 4;
 export const IOIO_SZ16 = 1 << 5;
 export const IOIO_SZ32 = 1 << 6;
+
+/** EXITINTINFO: an event was being delivered. The rest is as in Intel's IDT-vectoring information. */
+export const EXITINTINFO_VALID = 0x8000_0000;
 
 export class Vmcb {
   exitCode = 0;

@@ -22,7 +22,7 @@ export const INTERRUPTION_PAGE_FAULT = 0x8000_0b0e;
 
 export class Vmcs {
   exitReason = 0;
-  /** Undefined for an EPT misconfiguration: it keeps whatever the last exit left. */
+  /** Not defined for an EPT misconfiguration; the manual has it cleared for exits that define none. */
   exitQualification = 0;
   /** What was being delivered to the guest when the exit came; 0: nothing. */
   idtVectoringInfo = 0;

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
@@ -166,6 +166,18 @@ describe("exitlab run", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
+  it("writes the last events as ftrace text that says it is simulated", () => {
+    const path = file("scenario.json", JSON.stringify({ ...scenario, accesses: 3 }));
+    const out = join(dirname(path), "trace.txt");
+    expect(exitlab(["run", path, "--ftrace", out]).status).toBe(0);
+    const text = readFileSync(out, "utf8");
+    expect(text).toMatch(/^# SIMULATED/);
+    expect(text.match(/ kvm_exit: reason EPT_MISCONFIG rip 0x400000 info /g)).toHaveLength(3);
+    const { stderr, status } = exitlab(["run", path, "--ftrace", "/nowhere/trace.txt"]);
+    expect(status).toBe(1);
+    expect(stderr).toContain("--ftrace: ENOENT");
+  });
+
   it("refuses a file that is not there", () => {
     const { stderr, status } = exitlab(["run", "/nowhere/scenario.json"]);
     expect(status).toBe(1);
@@ -202,10 +214,10 @@ describe("exitlab conform", () => {
     expect(status).toBe(1);
   });
 
-  it("refuses a kind of table that is not built, by name", () => {
-    const { stderr, status } = exitlab(["conform", file("io.jsonl", '{"i":0,"ops":[],"r":[]}\n')]);
+  it("refuses a table of no known kind, by its fields", () => {
+    const { stderr, status } = exitlab(["conform", file("odd.jsonl", '{"i":0,"hits":1}\n')]);
     expect([stderr, status]).toEqual([
-      expect.stringContaining("is a row of an ioeventfd table, which is not built yet"),
+      expect.stringContaining("has the fields i, hits, of no kind of table"),
       1,
     ]);
   });

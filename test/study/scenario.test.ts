@@ -32,7 +32,7 @@ describe("a scenario", () => {
     [
       "an unknown field",
       with_({ kernal: "v4.2" }),
-      /scenario: kernal: is an unknown field; allowed: cpu, kernel, exitEvicts/,
+      /scenario: kernal: is an unknown field; allowed: cpu, kernel, vcpus/,
     ],
     [
       "an unknown field inside",
@@ -64,12 +64,17 @@ describe("a scenario", () => {
     [
       "an access of 3 bytes",
       access({ size: 3 }),
-      /workload\[0\]\.size: 3 is not allowed; allowed: 1, 2, 4 or 8/,
+      /workload\[0\]\.size: 3 is not allowed; allowed: 1, 2, 4, 8 or 16 bytes/,
     ],
     [
-      "an access across its size",
-      access({ address: 2 }),
-      /workload\[0\]\.size: 4 is not allowed; allowed: a divisor of address 0x2/,
+      "16 bytes for a mov",
+      access({ size: 16 }),
+      /workload\[0\]\.size: 16 is not allowed; allowed: 1, 2, 4 or 8 bytes/,
+    ],
+    [
+      "an instruction that does not repeat repeated",
+      access({ count: 2 }),
+      /workload\[0\]\.count: 2 is not allowed; allowed: 1 for store, which does not repeat/,
     ],
     [
       "a port beyond 65535",
@@ -85,6 +90,11 @@ describe("a scenario", () => {
       "no memory",
       with_({ memslots: [] }),
       /memslots: \[\] is not allowed; allowed: at least one memory slot/,
+    ],
+    [
+      "MMIO caching off in a kernel that always has it",
+      with_({ mmioCaching: false }),
+      /mmioCaching: false is not allowed; allowed: true: v4.2 is older than the parameter, v6.19 has it/,
     ],
     ["text for a number", with_({ accesses: "many" }), /accesses: "many" is not allowed/],
     ["no object at all", 7, /scenario: 7 is not allowed/],

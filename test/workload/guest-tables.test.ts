@@ -1,19 +1,22 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { createVm } from "../../src/kvm/eras.js";
-import { LOAD } from "../../src/kvm/vcpu.js";
-import type { Vmx } from "../../src/kvm/vmx.js";
+import { INSTRUCTION_FORMS } from "../../src/kvm/instruction.js";
+import type { Svm } from "../../src/kvm/svm.js";
 import { GuestTables } from "../../src/workload/guest-tables.js";
 
-let vm: Vmx;
+let vm: Svm;
+let userspaceAddr: number;
 
 beforeEach(() => {
   vm = createVm("v4.2", loadCpu("sandy-bridge-ep").geometry);
-  vm.setUserMemoryRegion({ gpa: 0, size: 2 ** 22, readonly: false, backing: "4K" });
+  const memorySize = 2 ** 22;
+  userspaceAddr = vm.host.mmap(memorySize, "4K", 0);
+  vm.kvmSetUserMemoryRegion({ slot: 0, flags: 0, guestPhysAddr: 0, memorySize, userspaceAddr });
 });
 
 function load(page: number): void {
-  Object.assign(vm.instruction, { operation: LOAD, page, offset: 0, size: 4 });
+  Object.assign(vm.vcpu.instruction, { form: INSTRUCTION_FORMS.load, page, offset: 0, size: 4 });
   vm.execute();
 }
 
@@ -21,9 +24,9 @@ describe("the guest's page tables", () => {
   it("map a page to itself", () => {
     new GuestTables(vm, 0, 1024).mapIdentity(7, 9, false);
     load(8);
-    expect(vm.cpu.translate(8, 0, 1)).toBe(0);
-    const slot = vm.memslots.find(8);
-    expect(vm.cpu.pfn).toBe((slot?.basePfn ?? 0) + 8);
+    const { cpu } = vm.vcpu;
+    expect(cpu.translate(8, 0, 1)).toBe(0);
+    expect(cpu.pfn).toBe((vm.host.find(userspaceAddr)?.basePfn ?? 0) + 8);
   });
 
   it("leave a page that was not mapped to a page fault, which this guest cannot handle", () => {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { Instruction, OUT, STORE } from "../../src/kvm/vcpu.js";
+import { INSTRUCTION_FORMS, Instruction } from "../../src/kvm/instruction.js";
 import { Random } from "../../src/workload/random.js";
 import { type Access, Workload } from "../../src/workload/workload.js";
 
 function access(change: Partial<Access>): Access {
-  const defaults = { op: "load", address: 0, size: 4, value: 0, footprint: 4, stride: 4 } as const;
+  const defaults = { op: "load", address: 0, size: 4, value: 0, count: 1, footprint: 4, stride: 4 } as const;
   return { ...defaults, pattern: "sequential", weight: 1, ...change };
 }
 
@@ -65,11 +65,11 @@ describe("a workload", () => {
     let outs = 0;
     for (let i = 0; i < 10_000; i++) {
       workload.next(instruction);
-      if (instruction.operation === OUT) {
+      if (instruction.form === INSTRUCTION_FORMS.out) {
         outs++;
         expect([instruction.port, instruction.size, instruction.value]).toEqual([0x80, 1, 9]);
       } else {
-        expect(instruction.operation).toBe(STORE);
+        expect(instruction.form).toBe(INSTRUCTION_FORMS.store);
       }
     }
     expect(Math.abs(outs - 7500)).toBeLessThan(220); // five standard deviations

@@ -1,0 +1,74 @@
+/**
+ * The memory of the process that runs the virtual machine: what userspace maps and gives to the guest as memory slots. Host
+ * frames have no contents but for the guest's paging structures.
+ */
+import { PAGE } from "../x86/mmu.js";
+import { KvmError } from "./errno.js";
+
+/**
+ * How the host maps the memory: with 4-Kbyte pages, with transparent huge pages of 2 Mbyte inside a mapping of 4-Kbyte
+ * pages, or with hugetlbfs pages of 2 Mbyte or 1 Gbyte.
+ */
+export const BACKINGS = ["4K", "thp", "2M", "1G"] as const;
+export type Backing = (typeof BACKINGS)[number];
+
+/** A mapping of the process. Kernel counterpart: `struct vm_area_struct`. */
+export interface Vma {
+  /** Host virtual address and size in bytes. */
+  readonly start: number;
+  readonly bytes: number;
+  readonly backing: Backing;
+  /** Host page frame number of the first page. */
+  readonly basePfn: number;
+}
+
+const PAGES_2M = 2 ** 9;
+const PAGES_1G = 2 ** 18;
+
+/** First frame: 4 Gbyte, above the hypervisor's own tables. First page of the process's mappings: 16 Tbyte. */
+const FIRST_PFN = 0x10_0000;
+const FIRST_PAGE = 2 ** 32;
+
+export class HostMemory {
+  private readonly vmas: Vma[] = [];
+  /** The one found last, which is mostly the next one, too. */
+  private last: Vma | undefined;
+  private nextPfn = FIRST_PFN;
+  private nextPage = FIRST_PAGE;
+
+  /** @param endPfn host memory ends before this frame */
+  constructor(private readonly endPfn: number) {}
+
+  /**
+   * Maps memory and returns its host virtual address, which is congruent to `gpa` modulo 1 Gbyte, as userspace that wants
+   * large pages for the guest sees to it. Sizes and addresses in bytes.
+   *
+   * @throws KvmError ENOMEM beyond the processor's physical address width
+   */
+  mmap(bytes: number, backing: Backing, gpa: number): number {
+    const pages = Math.ceil(bytes / PAGE);
+    const gfn = Math.floor(gpa / PAGE);
+    const pfn = congruent(this.nextPfn, gfn, backing === "1G" ? PAGES_1G : PAGES_2M);
+    if (pfn + pages > this.endPfn) {
+      throw new KvmError("ENOMEM", "the memory does not fit below the processor's physical address width");
+    }
+    const page = congruent(this.nextPage, gfn, PAGES_1G);
+    this.nextPfn = pfn + pages;
+    this.nextPage = page + pages;
+    this.vmas.push({ start: page * PAGE, bytes: pages * PAGE, backing, basePfn: pfn });
+    return page * PAGE;
+  }
+
+  /** The mapping that holds an address, if any. */
+  find(hva: number): Vma | undefined {
+    const { last } = this;
+    if (last !== undefined && hva >= last.start && hva < last.start + last.bytes) return last;
+    this.last = this.vmas.find(({ start, bytes }) => hva >= start && hva < start + bytes);
+    return this.last;
+  }
+}
+
+/** The first number from `from` on that is congruent to another. */
+function congruent(from: number, other: number, modulus: number): number {
+  return from + ((((other - from) % modulus) + modulus) % modulus);
+}

@@ -1,0 +1,259 @@
+/**
+ * The tables that KVM makes for the processor: EPT, nested page tables, or the shadow of the guest's own. Here are their
+ * pages and entries, and what updates of memory slots do to all of them; `mmu.ts` fills them fault by fault. Kernel
+ * counterpart: arch/x86/kvm/mmu.c of Linux 4.2.
+ */
+import { PAGE } from "../x86/mmu.js";
+import { ENTRIES, entryIndex, entryPfn } from "../x86/physical-memory.js";
+import type { VmOptions } from "./kvm.js";
+import { KVM_MEM_LOG_DIRTY_PAGES, KvmMemslots, type Memslot } from "./memslots.js";
+import { KVM } from "./primitives.js";
+import { type Spte, SpteFormat, type SpteLayout, spteLayout3_9, spteValue } from "./spte.js";
+import type { Vcpu } from "./vcpu.js";
+
+/** First host frame of KVM's own page tables: 16 Mbyte. */
+const FIRST_TABLE_PFN = 0x1000;
+
+/** Low bits of the EPT pointer: structures in write-back memory, the page-walk length less 1, accessed and dirty flags. */
+const EPTP_WRITE_BACK = 6;
+const EPTP_LENGTH_SHIFT = 3;
+const EPTP_ACCESSED_DIRTY = 1 << 6;
+
+/** Kernel address of physical address 0. */
+const DIRECT_MAP = 0xffff_8800_0000_0000n;
+
+export abstract class KvmPageTables extends KvmMemslots {
+  /** Host page frame number of the root table under TDP. */
+  protected root: number;
+  protected readonly spteFormat: SpteFormat;
+  private readonly freeTables: number[] = [];
+  private nextTablePfn = FIRST_TABLE_PFN;
+  /** How often all tables were dropped. */
+  protected mmuValidGen = 0;
+  /** Where the last walk of KVM's tables ended: table, index in it, level, and what the entry holds. */
+  protected spteTable = 0;
+  protected spteIndex = 0;
+  protected spteLevel = 0;
+  protected spteLow = 0;
+  protected spteHigh = 0;
+
+  constructor(options: VmOptions) {
+    super(options);
+    this.spteFormat = this.createSpteFormat();
+    this.root = this.allocateTable();
+    if (this.tdpEnabled) this.loadRoot();
+  }
+
+  /** Host page frame number of the table that the current vCPU's processor starts with. */
+  protected get rootTable(): number {
+    return this.root;
+  }
+
+  /** Levels of the tables. */
+  protected get levels(): number {
+    return 4;
+  }
+
+  /** Whether the processor keeps accessed and dirty flags in KVM's tables. */
+  protected get hasAccessedDirty(): boolean {
+    return this.options.paging !== "ept" || this.options.geometry.eptAccessedDirty;
+  }
+
+  protected createSpteFormat(): SpteFormat {
+    return new SpteFormat(this.spteLayout(), this.options.geometry, this.hasAccessedDirty);
+  }
+
+  protected spteLayout(): SpteLayout {
+    return spteLayout3_9(this.options.paging, this.options.geometry);
+  }
+
+  protected override kvmArchFlushShadowMemslot(_slot: Memslot): void {
+    this.kvmMmuInvalidateZapAllPages();
+  }
+
+  /** There is no generation that could wrap around. */
+  protected override kvmMmuInvalidateMmioSptes(): void {}
+
+  /** Drops all tables; each vCPU enters with a new root. */
+  kvmMmuInvalidateZapAllPages(): void {
+    this.counts[KVM.zapAllPages]++;
+    this.traceZapAll();
+    this.mmuValidGen++;
+    this.kvmFlushRemoteTlbs();
+    this.freeTree(this.root, this.levels);
+    this.root = this.allocateTable();
+    if (this.tdpEnabled) this.loadRoot();
+  }
+
+  /**
+   * MMIO SPTEs do not tell when they were made: where memory comes, they all go with the rest of the tables. A slot that
+   * comes at 0 is taken for one that was there.
+   */
+  protected override kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void {
+    if ((old?.baseGfn ?? 0) !== slot.baseGfn) this.kvmMmuInvalidateZapAllPages();
+    this.kvmMmuSlotApplyFlags(old, slot);
+  }
+
+  /** Begins or ends the log of a slot's writes. */
+  protected kvmMmuSlotApplyFlags(old: Memslot | undefined, slot: Memslot): void {
+    const wasLogged = old !== undefined && (old.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
+    const isLogged = slot.dirtyBitmap !== null;
+    if (wasLogged && !isLogged) this.logEnds(slot);
+    if (old !== undefined && isLogged && !wasLogged) this.logBegins(slot);
+  }
+
+  protected logBegins(slot: Memslot): void {
+    if (this.kvmMmuSlotRemoveWriteAccess(slot)) this.kvmFlushRemoteTlbs();
+  }
+
+  /** Small pages stay small. */
+  protected logEnds(_slot: Memslot): void {}
+
+  /** Makes every write to the slot fault once from now on. Returns whether there was anything to be taken. */
+  kvmMmuSlotRemoveWriteAccess(slot: Memslot): boolean {
+    let taken = false;
+    this.forEachLeaf(slot, (table, index) => {
+      if (!this.spteFormat.isWritable(this.spteLow)) return;
+      this.writeSpte(table, index, this.spteFormat.writeProtected(this.spteLow, this.spteHigh, false));
+      taken = true;
+    });
+    return taken;
+  }
+
+  protected override kvmMmuWriteProtect(_slot: Memslot, gfn: number): void {
+    this.walkShadowPage(gfn);
+    const { spteLow, spteHigh, spteTable, spteIndex, spteFormat } = this;
+    if (!spteFormat.isPresent(spteLow, spteHigh) || !spteFormat.isWritable(spteLow)) return;
+    this.writeSpte(spteTable, spteIndex, spteFormat.writeProtected(spteLow, spteHigh, false));
+  }
+
+  /** Calls with each leaf of a slot: table and index, level, guest page frame number; its words are in `spteLow`, `spteHigh`. */
+  protected forEachLeaf(
+    slot: Memslot,
+    visit: (table: number, index: number, level: number, gfn: number) => void,
+  ): void {
+    const end = slot.baseGfn + slot.npages;
+    const descend = (table: number, level: number, base: number): void => {
+      const span = 2 ** (9 * (level - 1));
+      const first = Math.max(0, Math.floor((slot.baseGfn - base) / span));
+      for (let index = first; index < ENTRIES && base + index * span < end; index++) {
+        this.readSpte(table, index, level);
+        const { spteLow, spteHigh, spteFormat } = this;
+        if (!spteFormat.isPresent(spteLow, spteHigh)) continue;
+        const gfn = base + index * span;
+        if (spteFormat.isLeaf(level, spteLow)) visit(table, index, level, gfn);
+        else descend(entryPfn(spteLow, spteHigh), level - 1, gfn);
+      }
+    };
+    descend(this.root, this.levels, 0);
+  }
+
+  protected override kvmFlushRemoteTlbs(): void {
+    this.counts[KVM.remoteTlbFlush]++;
+    for (const vcpu of this.vcpus) this.flushTlb(vcpu);
+  }
+
+  /** Drops what the processor of a vCPU has cached of KVM's tables: INVVPID and INVEPT of the single context. */
+  protected flushTlb({ cpu }: Vcpu): void {
+    this.counts[KVM.tlbFlush]++;
+    cpu.caches.invvpidSingle(0);
+    if (this.tdpEnabled) cpu.caches.inveptSingle(this.root);
+  }
+
+  /** Makes the root the one that each vCPU's processor walks. */
+  private loadRoot(): void {
+    const flags = this.hasAccessedDirty ? EPTP_ACCESSED_DIRTY : 0;
+    const eptp = this.root * PAGE + EPTP_WRITE_BACK + ((this.levels - 1) << EPTP_LENGTH_SHIFT) + flags;
+    for (const { cpu } of this.vcpus) {
+      if (this.isSvm) cpu.enableNpt(this.root * PAGE);
+      else cpu.enableEpt(eptp);
+    }
+  }
+
+  protected allocateTable(): number {
+    const reused = this.freeTables.pop();
+    const table = reused ?? this.nextTablePfn++;
+    const { nonPresent } = this.spteFormat;
+    if (reused !== undefined || nonPresent.high !== 0) {
+      for (let index = 0; index < ENTRIES; index++) {
+        this.memory.write(table, index, nonPresent.low, nonPresent.high);
+      }
+    }
+    return table;
+  }
+
+  protected freeTable(table: number): void {
+    this.freeTables.push(table);
+  }
+
+  /** A leaf takes the place of an entry that referenced a table. */
+  protected dropTable(table: number, level: number): void {
+    this.freeTree(table, level);
+  }
+
+  /** Frees a table and those below it. */
+  protected freeTree(table: number, level: number): void {
+    this.freeTable(table);
+    if (level === 1) return;
+    for (let index = 0; index < ENTRIES; index++) {
+      this.readSpte(table, index, level);
+      const { spteLow, spteHigh, spteFormat } = this;
+      if (spteFormat.isPresent(spteLow, spteHigh) && !spteFormat.isLeaf(level, spteLow)) {
+        this.freeTree(entryPfn(spteLow, spteHigh), level - 1);
+      }
+    }
+  }
+
+  protected writeSpte(table: number, index: number, { low, high }: Spte): void {
+    this.memory.write(table, index, low, high);
+    this.counts[KVM.spteInstall]++;
+  }
+
+  protected readSpte(table: number, index: number, level: number): void {
+    this.spteTable = table;
+    this.spteIndex = index;
+    this.spteLevel = level;
+    this.spteLow = this.memory.low(table, index);
+    this.spteHigh = this.memory.high(table, index);
+  }
+
+  /** Reads the entry that a walk of KVM's tables for a page ends at. */
+  protected walkShadowPage(page: number): void {
+    let table = this.rootTable;
+    for (let level = this.levels; ; level--) {
+      this.readSpte(table, entryIndex(page, level), level);
+      const { spteLow, spteHigh, spteFormat } = this;
+      if (!spteFormat.isPresent(spteLow, spteHigh) || spteFormat.isLeaf(level, spteLow)) return;
+      table = entryPfn(spteLow, spteHigh);
+    }
+  }
+
+  /** Where the kernel sees an entry: in its direct map of memory. */
+  protected spteAddress(table: number, index: number): bigint {
+    return DIRECT_MAP + BigInt(table * PAGE + 8 * index);
+  }
+
+  protected traceZapAll(): void {
+    if (this.trace === null) return;
+    this.record({
+      event: "kvm_mmu_invalidate_zap_all_pages",
+      mmuValidGen: this.mmuValidGen,
+      mmuUsedPages: this.usedTables,
+    });
+  }
+
+  protected get usedTables(): number {
+    return this.nextTablePfn - FIRST_TABLE_PFN - this.freeTables.length;
+  }
+
+  /** The entry that a walk of KVM's tables for a page ends at, 64 bits. */
+  sptep(page: number): bigint {
+    this.walkShadowPage(page);
+    return spteValue(this.spteLow, this.spteHigh);
+  }
+
+  /** The entry as it stands in a table. */
+  protected spteAt(table: number, index: number): bigint {
+    return spteValue(this.memory.low(table, index), this.memory.high(table, index));
+  }
+}

@@ -1,0 +1,277 @@
+/**
+ * Shadow paging: without EPT or nested page tables the processor walks tables that KVM makes from the guest's, from linear
+ * to host-physical addresses. Page faults exit to KVM, which walks the guest's tables in software, and pages that hold such
+ * tables are write-protected. MMIO is known by reserved bits here too, but the exit is a page fault, and the fast MMIO bus
+ * is never asked. Kernel counterpart: arch/x86/kvm/paging_tmpl.h of Linux 4.2.
+ *
+ * A shadow page stands for one table of the guest, or for a part of a large page that is mapped with smaller ones. Its
+ * entries hold the rights of all levels together. A table is written rarely here, so each such write drops what was made
+ * from it at once (the kernel may let it be out of sync until the guest flushes).
+ *
+ * Left out: prefetch of what else a table of the guest maps.
+ */
+import { PAGE } from "../x86/mmu.js";
+import { ENTRIES, entryIndex, entryPfn } from "../x86/physical-memory.js";
+import { KvmGuestWalk } from "./guest-walk.js";
+import type { Memslot } from "./memslots.js";
+import { KVM_PFN_NOSLOT, PFERR_FETCH, PFERR_RSVD, PFERR_WRITE, RET_MMIO_PF_INVALID } from "./mmu.js";
+import { KVM } from "./primitives.js";
+import type { Vcpu } from "./vcpu.js";
+
+/** Kernel counterpart: `struct kvm_mmu_page`. */
+interface ShadowPage {
+  /** Host page frame number of the table. */
+  readonly table: number;
+  /** Guest page frame number of the table that it stands for, or of the part of a large page. */
+  readonly gfn: number;
+  readonly level: number;
+  /** Stands for a part of a large page, in which there is no table to protect. */
+  readonly direct: boolean;
+}
+
+export abstract class ShadowMmu extends KvmGuestWalk {
+  private readonly shadowPages = new Map<string, ShadowPage>();
+  /** By guest page frame number, how many shadow pages stand for a table in it. */
+  private readonly shadowed = new Map<number, number>();
+  /** By guest page frame number of its first page, the entries that mapped a page once: 512 x table + index, and their level. */
+  private readonly rmap = new Map<number, Map<number, number>>();
+
+  /** MOV to CR3 of a vCPU, to a root of the guest's (bytes). */
+  loadGuestCr3(vcpu: Vcpu, cr3: number): void {
+    vcpu.guestCr3 = cr3;
+    if (this.tdpEnabled) vcpu.cpu.writeCr3(cr3);
+    else this.mmuLoad(vcpu);
+  }
+
+  /** Gives a vCPU the shadow of its guest's root. */
+  private mmuLoad(vcpu: Vcpu): void {
+    vcpu.shadowRoot = this.getShadowPage(Math.floor(vcpu.guestCr3 / PAGE), this.levels, false).table;
+    vcpu.cpu.writeCr3(vcpu.shadowRoot * PAGE);
+  }
+
+  protected override get rootTable(): number {
+    return this.tdpEnabled ? super.rootTable : this.vcpu.shadowRoot;
+  }
+
+  protected override pageFault(address: number, errorCode: number): number {
+    return this.tdpEnabled ? super.pageFault(address, errorCode) : this.pagingPageFault(address, errorCode);
+  }
+
+  protected override isMmioPageFault(address: number): boolean {
+    return this.tdpEnabled ? super.isMmioPageFault(address) : this.vcpuMatchMmioGva(address);
+  }
+
+  protected override quicklyCheckMmioPf(address: number): boolean {
+    return this.tdpEnabled ? super.quicklyCheckMmioPf(address) : this.vcpuMatchMmioGva(address);
+  }
+
+  /** Handles a page fault at a linear address (bytes): as `pageFault()`. */
+  pagingPageFault(gva: number, errorCode: number): number {
+    this.counts[KVM.shadowPageFault]++;
+    if ((errorCode & PFERR_RSVD) !== 0) {
+      const result = this.handleMmioPageFault(gva);
+      if (result !== RET_MMIO_PF_INVALID) return result;
+    }
+    const page = Math.floor(gva / PAGE);
+    const write = (errorCode & PFERR_WRITE) !== 0;
+    const kind = this.kindOf(write, (errorCode & PFERR_FETCH) !== 0);
+    const { guestWalk } = this;
+    if (!this.walkAddr(page, kind)) return this.injectPageFault(gva, guestWalk.errorCode);
+    const { gfn } = guestWalk;
+    const forced = guestWalk.level === 1 || this.mappingLevelDirtyBitmap(gfn);
+    let level = forced ? 1 : Math.min(guestWalk.level, this.mappingLevel(gfn));
+    const pfn = this.tryAsyncPf(gfn, write);
+    const abnormal = this.handleAbnormalPfn(gva, gfn, pfn);
+    if (abnormal !== null) return abnormal;
+    this.lockMmu();
+    if (!forced) level = this.transparentHugepageAdjust(gfn, level, pfn);
+    this.shadowTables();
+    const slot = this.findMemslot(gfn);
+    if (slot !== undefined) level = this.allowedLevel(slot, gfn, level);
+    return this.fetch(page, pfn, level, write);
+  }
+
+  /** Shadows the tables of the last walk, which keeps large pages from holding them. */
+  private shadowTables(): void {
+    const { tables, level } = this.guestWalk;
+    for (let above = this.levels - 1; above >= level; above--)
+      this.getShadowPage(tables[above], above, false);
+  }
+
+  /** Installs the leaf for a linear page after `walkAddr()`, and the tables above it: as `pageFault()`. */
+  private fetch(page: number, pfn: number, leafLevel: number, write: boolean): number {
+    const { guestWalk, vcpu } = this;
+    let table = vcpu.shadowRoot;
+    for (let level = this.levels; level > leafLevel; level--) {
+      const index = entryIndex(page, level);
+      const hasTable = level - 1 >= guestWalk.level;
+      const span = 2 ** (9 * (level - 1));
+      const gfn = hasTable ? guestWalk.tables[level - 1] : guestWalk.gfn - (guestWalk.gfn % span);
+      const next = this.getShadowPage(gfn, level - 1, !hasTable).table;
+      this.link(table, index, level, next);
+      table = next;
+    }
+    const pages = 2 ** (9 * (leafLevel - 1));
+    const gfn = guestWalk.gfn - (guestWalk.gfn % pages);
+    const index = entryIndex(page, leafLevel);
+    const mapWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
+    const access = {
+      // A page whose dirty flag is clear must fault once more for its first write.
+      writable: guestWalk.writable && guestWalk.dirty && (mapWritable || pfn === KVM_PFN_NOSLOT),
+      user: guestWalk.user,
+      executable: guestWalk.executable,
+      hostWritable: mapWritable,
+      speculative: false,
+    };
+    const target = pfn < 0 ? pfn : pfn - (pfn % pages);
+    const result = this.mmuSetSpte(table, index, leafLevel, gfn, target, access, write);
+    if (pfn >= 0) this.remember(gfn, table, index, leafLevel);
+    return result;
+  }
+
+  /** Makes an entry reference a table. */
+  private link(table: number, index: number, level: number, next: number): void {
+    this.readSpte(table, index, level);
+    const { spteLow, spteHigh, spteFormat } = this;
+    const isPresent = spteFormat.isPresent(spteLow, spteHigh);
+    if (isPresent && !spteFormat.isLeaf(level, spteLow) && entryPfn(spteLow, spteHigh) === next) return;
+    if (isPresent) {
+      this.writeSpte(table, index, spteFormat.nonPresent);
+      this.kvmFlushRemoteTlbs();
+    }
+    this.writeSpte(table, index, spteFormat.table(next));
+  }
+
+  private getShadowPage(gfn: number, level: number, direct: boolean): ShadowPage {
+    const key = `${gfn} ${level} ${direct}`;
+    const known = this.shadowPages.get(key);
+    if (known !== undefined) return known;
+    const page = { table: this.allocateTable(), gfn, level, direct };
+    this.shadowPages.set(key, page);
+    if (!direct) {
+      this.account(page, 1);
+      if (this.rmapWriteProtect(gfn, true)) this.kvmFlushRemoteTlbs();
+    }
+    return page;
+  }
+
+  private account({ gfn }: ShadowPage, change: 1 | -1): void {
+    const count = (this.shadowed.get(gfn) ?? 0) + change;
+    if (count === 0) this.shadowed.delete(gfn);
+    else this.shadowed.set(gfn, count);
+    this.findMemslot(gfn)?.accountShadowed(gfn, change);
+  }
+
+  protected override mmuNeedWriteProtect(gfn: number): boolean {
+    return this.shadowed.has(gfn);
+  }
+
+  /** What an emulated write of 8 bytes or less to guest memory does to the shadow of a table there. */
+  kvmMmuPteWrite(gpa: number): void {
+    const gfn = Math.floor(gpa / PAGE);
+    if (!this.shadowed.has(gfn)) return;
+    const index = Math.floor((gpa % PAGE) / 8);
+    this.lockMmu();
+    for (const page of this.shadowPages.values()) {
+      if (!page.direct && page.gfn === gfn) this.writeSpte(page.table, index, this.spteFormat.nonPresent);
+    }
+    this.kvmFlushRemoteTlbs();
+  }
+
+  /** Drops the shadow of a guest page's tables, so that the page may be written. Returns whether there was any. */
+  override kvmMmuUnprotectPage(gfn: number): boolean {
+    const pages = [...this.shadowPages].filter(([, page]) => !page.direct && page.gfn === gfn);
+    for (const [key, page] of pages) {
+      for (const above of this.shadowPages.values()) {
+        if (above.level === page.level + 1) this.unlink(above, page.table);
+      }
+      this.shadowPages.delete(key);
+      this.account(page, -1);
+      this.freeTable(page.table);
+    }
+    if (pages.length === 0) return false;
+    this.kvmFlushRemoteTlbs();
+    for (const vcpu of this.vcpus) {
+      if (pages.some(([, { table }]) => table === vcpu.shadowRoot)) this.mmuLoad(vcpu);
+    }
+    return true;
+  }
+
+  private unlink({ table, level }: ShadowPage, child: number): void {
+    for (let index = 0; index < ENTRIES; index++) {
+      this.readSpte(table, index, level);
+      const { spteLow, spteHigh, spteFormat } = this;
+      const isTable = spteFormat.isPresent(spteLow, spteHigh) && !spteFormat.isLeaf(level, spteLow);
+      if (isTable && entryPfn(spteLow, spteHigh) === child)
+        this.writeSpte(table, index, spteFormat.nonPresent);
+    }
+  }
+
+  private remember(gfn: number, table: number, index: number, level: number): void {
+    const entries = this.rmap.get(gfn) ?? new Map<number, number>();
+    this.rmap.set(gfn, entries.set(table * ENTRIES + index, level));
+  }
+
+  /** Calls with each entry that still maps a page by a leaf; its words are in `spteLow`, `spteHigh`. */
+  private forEachRmap(gfn: number, visit: (table: number, index: number, level: number) => void): void {
+    for (const [place, level] of this.rmap.get(gfn) ?? []) {
+      const table = Math.floor(place / ENTRIES);
+      const index = place % ENTRIES;
+      this.readSpte(table, index, level);
+      const { spteLow, spteHigh, spteFormat } = this;
+      if (!spteFormat.isPresent(spteLow, spteHigh) || !spteFormat.isLeaf(level, spteLow)) continue;
+      if (entryPfn(spteLow, spteHigh) === this.guestFrame(gfn)) visit(table, index, level);
+    }
+  }
+
+  /** A table that a leaf replaces stays the shadow of the guest's. */
+  protected override dropTable(table: number, level: number): void {
+    if (this.tdpEnabled) super.dropTable(table, level);
+  }
+
+  /** Takes write access from all that maps a guest page, alone or in a large page. Returns whether any had it. */
+  private rmapWriteProtect(gfn: number, forGood: boolean): boolean {
+    let changed = false;
+    const firsts = new Set([gfn, gfn - (gfn % 2 ** 9), gfn - (gfn % 2 ** 18)]);
+    for (const first of firsts) {
+      this.forEachRmap(first, (table, index, level) => {
+        const { spteLow, spteHigh, spteFormat } = this;
+        if (first + 2 ** (9 * (level - 1)) <= gfn || !spteFormat.isWritable(spteLow)) return;
+        this.writeSpte(table, index, spteFormat.writeProtected(spteLow, spteHigh, forGood));
+        changed = true;
+      });
+    }
+    return changed;
+  }
+
+  protected override kvmMmuWriteProtect(slot: Memslot, gfn: number): void {
+    if (this.tdpEnabled) super.kvmMmuWriteProtect(slot, gfn);
+    else this.rmapWriteProtect(gfn, false);
+  }
+
+  protected override forEachLeaf(
+    slot: Memslot,
+    visit: (table: number, index: number, level: number, gfn: number) => void,
+  ): void {
+    if (this.tdpEnabled) {
+      super.forEachLeaf(slot, visit);
+      return;
+    }
+    for (const gfn of this.rmap.keys()) {
+      if (gfn < slot.baseGfn || gfn >= slot.baseGfn + slot.npages) continue;
+      this.forEachRmap(gfn, (table, index, level) => visit(table, index, level, gfn));
+    }
+  }
+
+  override kvmMmuInvalidateZapAllPages(): void {
+    super.kvmMmuInvalidateZapAllPages();
+    if (this.tdpEnabled) return;
+    for (const page of this.shadowPages.values()) {
+      if (!page.direct) this.account(page, -1);
+      this.freeTable(page.table);
+    }
+    this.shadowPages.clear();
+    this.rmap.clear();
+    for (const vcpu of this.vcpus) if (vcpu.shadowRoot !== 0) this.mmuLoad(vcpu);
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * The exit handlers of SVM with nested paging. One exit, #NPF, stands for both of EPT's: reserved bits are in its error
+ * code, and so is the kind of access. The fast MMIO bus is not asked. Kernel counterpart: arch/x86/kvm/svm.c of Linux 4.2.
+ */
+import {
+  EXITINTINFO_VALID,
+  IOIO_IN,
+  IOIO_STR,
+  IOIO_SZ8,
+  IOIO_SZ16,
+  IOIO_SZ32,
+  VMEXIT_IOIO,
+  VMEXIT_NPF,
+  VMEXIT_VMMCALL,
+} from "../x86/vmcb.js";
+import { KVM } from "./primitives.js";
+import { Vmx } from "./vmx.js";
+
+export class Svm extends Vmx {
+  override handleExit(): number {
+    if (!this.isSvm) return super.handleExit();
+    const { exitCode } = this.vcpu.vmcb;
+    switch (exitCode) {
+      case VMEXIT_NPF:
+        this.counts[KVM.exitNpf]++;
+        return this.npfInterception();
+      case VMEXIT_IOIO:
+        this.counts[KVM.exitIoInstruction]++;
+        return this.ioInterception();
+      case VMEXIT_VMMCALL:
+        this.counts[KVM.exitVmcall]++;
+        return this.handleVmcall();
+      default:
+        throw new Error(`exit code 0x${exitCode.toString(16)} is not modelled`);
+    }
+  }
+
+  protected override isVectoring(): boolean {
+    if (!this.isSvm) return super.isVectoring();
+    return (this.vcpu.vmcb.exitIntInfo & EXITINTINFO_VALID) !== 0;
+  }
+
+  npfInterception(): number {
+    const { exitInfo1, exitInfo2 } = this.vcpu.vmcb;
+    const errorCode = this.npfErrorCode(exitInfo1);
+    this.tracePageFault(exitInfo2, errorCode);
+    return this.kvmMmuPageFault(exitInfo2, errorCode);
+  }
+
+  /** EXITINFO1 as the error code of a page fault: 32 bits of it. */
+  protected npfErrorCode(exitInfo1: number): number {
+    return exitInfo1 % 2 ** 32;
+  }
+
+  ioInterception(): number {
+    const { exitInfo1 } = this.vcpu.vmcb;
+    if ((exitInfo1 & (IOIO_IN | IOIO_STR)) !== 0) return this.x86EmulateInstruction(0, 0);
+    this.skipEmulatedInstruction();
+    return this.kvmFastPioOut(exitInfo1 >>> 16, ioioSize(exitInfo1));
+  }
+
+  /** By the next RIP that the processor saves, or by decoding where it saves none. */
+  override skipEmulatedInstruction(): number {
+    if (!this.isSvm) return super.skipEmulatedInstruction();
+    const { vmcb, rip } = this.vcpu;
+    if (vmcb.nextRip === 0) return this.skipByDecoding();
+    this.counts[KVM.skipEmulatedInstruction]++;
+    this.advanceRip(vmcb.nextRip - rip);
+    return 1;
+  }
+
+  /** Decode assists: the processor has saved the bytes of an instruction that caused a nested page fault. */
+  protected override fetchInstruction(): void {
+    if (this.isSvm && this.vcpu.vmcb.instructionBytes !== 0) return;
+    super.fetchInstruction();
+  }
+}
+
+/** Size of the operand in EXITINFO1 of an I/O intercept, in bytes. */
+export function ioioSize(exitInfo1: number): number {
+  return (exitInfo1 & (IOIO_SZ8 | IOIO_SZ16 | IOIO_SZ32)) / IOIO_SZ8;
+}
