@@ -55,6 +55,14 @@ export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
 export {
+  type FaultStep,
+  type LifeOfFault,
+  type LifeOfFaultOptions,
+  type SpteState,
+  type SpteView,
+  studyLifeOfFault,
+} from "./study/life-of-a-fault.js";
+export {
   type LatencyCurve,
   type LatencyPoint,
   type LoadLatencyOptions,

@@ -8,6 +8,7 @@ export { type ExportResult, exportStudy } from "./export.js";
 export { plotFastMmio, tableFastMmio } from "./fast-mmio.js";
 export type { Figure, FigureLayout } from "./figure.js";
 export { frameHtml, toFrame } from "./frame.js";
+export { plotLifeOfFault, tableLifeOfFault } from "./life-of-a-fault.js";
 export { plotLoadLatency, tableLatencyResiduals, tableLoadLatency, tableTlbSteps } from "./load-latency.js";
 export { mailTable } from "./mail-table.js";
 export { plotNestedWalks, tableNestedPmu, tableNestedWalks } from "./nested-walks.js";

@@ -3,6 +3,7 @@
  * in lightness too, and every other one carries a pattern, so that a grey print still reads.
  */
 import type { Category } from "../cost/primitive-costs.js";
+import type { SpteState } from "../study/life-of-a-fault.js";
 
 /** Width of every figure, CSS pixels: what an output cell of the classic Notebook holds. */
 export const FIGURE_WIDTH = 900;
@@ -63,6 +64,14 @@ export const ENTRY_FILLS = {
   guest: { color: ORANGE, symbol: "circle" },
   EPT: { color: "#d3ebf8", symbol: "square" },
 } as const;
+
+/** What an SPTE says of its page; a stale one is a paler MMIO. */
+export const SPTE_FILLS: Readonly<Record<SpteState, Fill>> = {
+  "not present": { color: "#ffffff", shape: "" },
+  MMIO: { color: SKY, shape: "" },
+  "MMIO, stale": { color: "#d3ebf8", shape: "/" },
+  memory: { color: GREEN, shape: "" },
+};
 
 /** From few to many, light to dark; dark text stays readable on all of them. */
 export const SHADES: readonly (readonly [number, string])[] = [

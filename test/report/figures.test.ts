@@ -4,6 +4,7 @@ import { plotBreakdown, tableBreakdown } from "../../src/report/breakdown.js";
 import { plotFastMmio, tableFastMmio } from "../../src/report/fast-mmio.js";
 import { type Figure, plainText, plotlyText } from "../../src/report/figure.js";
 import { footprint } from "../../src/report/format.js";
+import { plotLifeOfFault, tableLifeOfFault } from "../../src/report/life-of-a-fault.js";
 import {
   plotLoadLatency,
   tableLatencyResiduals,
@@ -13,10 +14,10 @@ import {
 import { plotNestedWalks, tableNestedPmu, tableNestedWalks } from "../../src/report/nested-walks.js";
 import { tableProbes } from "../../src/report/probes.js";
 import { plotReferenceCounts, tableReferenceCounts } from "../../src/report/reference-counts.js";
-import { CATEGORY_FILLS, LINES } from "../../src/report/theme.js";
+import { CATEGORY_FILLS, LINES, SPTE_FILLS } from "../../src/report/theme.js";
 import { plotWalk, tableWalk } from "../../src/report/walk.js";
 import { HOSTILE, hostileStudy, study } from "./fixture.js";
-import { coldWalk, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
+import { coldWalk, lifeOfFault, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
 
 const FITTED = "fitted to kvm-unit-tests";
 const UNFITTED = "nothing fitted";
@@ -65,6 +66,17 @@ const FIGURES = [
       "footprint, bytes",
       "footprint, bytes",
     ],
+    UNFITTED,
+  ],
+  [
+    "life of a fault",
+    () => plotLifeOfFault(lifeOfFault),
+    plotLifeOfFault({
+      ...lifeOfFault,
+      machine: HOSTILE,
+      steps: lifeOfFault.steps.map((step) => ({ ...step, what: HOSTILE, exits: [HOSTILE] })),
+    }),
+    ["times in the step"],
     UNFITTED,
   ],
 ] as const;
@@ -259,6 +271,54 @@ test("the tables of the nested walks are per load and per walk, and in a PMU's n
   expect(walks?.["4K native"]).toBe(point?.walks);
   expect(events.map(({ event }) => event)).toContain("page_walker_loads.ept_dtlb_memory");
   expect(() => tableNestedPmu(nestedWalks, 128)).toThrow("footprint of 128 KiB");
+});
+
+test("the life of a fault is a column for each step, with the state of the SPTE above and counts below", () => {
+  const { data, layout } = plotLifeOfFault(lifeOfFault);
+  const of = (name: string) => trace(plotLifeOfFault(lifeOfFault), name);
+  expect([of("memory").x, of("not present").x, of("MMIO, stale").x]).toEqual([[11, 12], [13], [6, 7, 9, 10]]);
+  expect(of("exits").y).toEqual(lifeOfFault.steps.map(({ exits }) => exits.length));
+  const sum = (name: string) => (of(name).y as number[]).reduce((total, count) => total + count, 0);
+  expect([sum("signals"), sum("exits to userspace")]).toEqual([lifeOfFault.steps[14].signals, 4]);
+  // Behind the provenance, four texts a step; what has changed is bold.
+  const texts = (layout.annotations as { text: string }[]).slice(1).map(({ text }) => text);
+  expect(texts).toHaveLength(4 * 15);
+  expect(texts.slice(4 * 5, 4 * 6)).toEqual(["", "MMIO,<br>stale", "<b>0xfff6e</b>", "2"]);
+  expect(texts.slice(4 * 13, 4 * 14)).toEqual(["violation,<br>violation", "MMIO", "0xfff74", "4"]);
+  expect((layout.shapes as { x0: number }[]).map(({ x0 }) => x0 + 0.5)).toEqual([3, 6, 9, 13]);
+  expect(new Set(data.map(({ name }) => name)).size).toBe(data.length);
+});
+
+test("the states of an SPTE differ in lightness, or one of them has a pattern", () => {
+  const fills = Object.values(SPTE_FILLS);
+  fills.forEach((fill, index) => {
+    for (const other of fills.slice(index + 1)) {
+      const apart = Math.abs(lightness(fill.color) - lightness(other.color));
+      expect(fill.shape !== other.shape || apart > 0.1).toBe(true);
+    }
+  });
+});
+
+test("the table of the life of a fault has a row for each step", () => {
+  const rows = tableLifeOfFault(lifeOfFault);
+  expect(rows.map(({ step }) => step)).toEqual(lifeOfFault.steps.map(({ number }) => number));
+  expect(rows[0]).toEqual({
+    step: 1,
+    what: "store at A",
+    exits: "EPT_VIOLATION",
+    spte: "0xfff00000febf0db6",
+    state: "MMIO",
+    generation: "0xfff6c",
+    signals: 0,
+    userspace: true,
+    references: 6,
+    spteWrites: 3,
+    busLookups: 1,
+    emulated: 1,
+    softwareWalks: 2,
+    gracePeriods: 0,
+  });
+  expect(rows[11]).toMatchObject({ exits: "", state: "memory", references: 0, emulated: 0 });
 });
 
 test("a probe's table tells where it leads, or what stops it and why", () => {

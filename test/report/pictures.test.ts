@@ -12,6 +12,7 @@ import { display, displayTable, displayText, figureBundle } from "../../src/repo
 import { exportStudy } from "../../src/report/export.js";
 import { plotFastMmio } from "../../src/report/fast-mmio.js";
 import { closeKeptRenderer } from "../../src/report/kept-renderer.js";
+import { plotLifeOfFault } from "../../src/report/life-of-a-fault.js";
 import { plotLoadLatency } from "../../src/report/load-latency.js";
 import { plotNestedWalks } from "../../src/report/nested-walks.js";
 import { figurePage } from "../../src/report/page.js";
@@ -19,7 +20,7 @@ import { plotReferenceCounts } from "../../src/report/reference-counts.js";
 import { withRenderer } from "../../src/report/render.js";
 import { plotWalk } from "../../src/report/walk.js";
 import { HOSTILE, hostileStudy, study } from "./fixture.js";
-import { coldWalk, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
+import { coldWalk, lifeOfFault, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
 
 const browser = findChromium();
 const why = browser === null ? " (skipped: no Chromium found)" : "";
@@ -114,6 +115,7 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
         plotReferenceCounts(referenceCounts),
         plotLoadLatency(loadLatency),
         plotNestedWalks(nestedWalks),
+        plotLifeOfFault(lifeOfFault),
       ]) {
         const file = join(folder, "figure.html");
         await writeFile(file, figurePage(figure, plotly, ""));

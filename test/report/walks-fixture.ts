@@ -1,4 +1,5 @@
-/** Small runs of the studies of walks, with the provenance of the made-up study: what the figures show does not change with the code. */
+/** Small runs of the studies of walks and of a fault, with the provenance of the made-up study: what the figures show does not change with the code. */
+import { studyLifeOfFault } from "../../src/study/life-of-a-fault.js";
 import { studyLoadLatency } from "../../src/study/load-latency.js";
 import { studyNestedWalks } from "../../src/study/nested-walks.js";
 import { studyColdWalk, studyReferenceCounts } from "../../src/study/two-dimensional-walk.js";
@@ -14,3 +15,4 @@ export const loadLatency = {
   provenance,
 };
 export const nestedWalks = { ...studyNestedWalks({ footprintsKib: [64, 16384] }), provenance };
+export const lifeOfFault = { ...studyLifeOfFault(), provenance };
