@@ -27,10 +27,11 @@ export function runCommand(path: string, { json = false, ftrace }: Options): voi
 
 /** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals. */
 function table({ scenario, counts, pmu, signals }: Run): string {
-  const { cpu, kernel, seed, accesses, ioeventfds } = scenario;
+  const { cpu, kernel, paging, vcpus, seed, ioeventfds } = scenario;
+  const accesses = scenario.accesses * vcpus;
   const lines = [
     `SIMULATED, not hardware: exitlab ${packageVersion()}, model ${modelVersion()}, seed ${seed}`,
-    `${cpu}, ${kernel}, ${accesses} accesses`,
+    `${cpu}, ${kernel}, ${paging}, ${accesses} accesses${vcpus > 1 ? ` by ${vcpus} vCPUs` : ""}`,
     "",
     countTable("primitive", counts, accesses),
     "",

@@ -166,6 +166,12 @@ describe("exitlab run", () => {
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
+  it("counts per access of all vCPUs", () => {
+    const { stdout } = exitlab(["run", file("scenario.json", JSON.stringify({ ...scenario, vcpus: 2 }))]);
+    expect(stdout).toContain("sandy-bridge-ep, v4.2, ept, 2000 accesses by 2 vCPUs\n");
+    expect(stdout).toMatch(/\neventfdSignal +2000 +1\.0000\n/);
+  });
+
   it("writes the last events as ftrace text that says it is simulated", () => {
     const path = file("scenario.json", JSON.stringify({ ...scenario, accesses: 3 }));
     const out = join(dirname(path), "trace.txt");
