@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { Calibration, ROW_TOLERANCE } from "../../src/cost/calibration.js";
-import type { PrimitiveCost } from "../../src/cost/primitive-costs.js";
+import { loadCpu } from "../../src/cost/cpu-profile.js";
+import { type PrimitiveCost, primitiveCosts } from "../../src/cost/primitive-costs.js";
+import { parseFtrace, printFtrace } from "../../src/kvm/ftrace.js";
+import { PRIMITIVES } from "../../src/kvm/primitives.js";
+import { Trace } from "../../src/kvm/trace.js";
+import { run } from "../../src/study/run.js";
 
 function cost(
   name: string,
@@ -88,5 +93,30 @@ describe("a calibration", () => {
     const categories = calibration.breakdown(counts);
     expect(categories).toMatchObject({ exit: 6, bus: 13, walk: 0 });
     expect(Object.values(categories).reduce((x, y) => x + y)).toBe(calibration.predict(counts));
+  });
+
+  it("gives the events of a trace their times: the cycles of what was counted until then", () => {
+    const cpu = loadCpu("sandy-bridge-ep");
+    const calibration = new Calibration(primitiveCosts(cpu), []);
+    const trace = new Trace();
+    const scenario = {
+      cpu: cpu.name,
+      kernel: "v6.19",
+      memslots: [{ gpa: 0, size: 2 ** 21 }],
+      ioeventfds: [{ addr: 0xfebf_0800, len: 0 }],
+      workload: [{ op: "store", address: 0xfebf_0800 }],
+      accesses: 3,
+    } as const;
+    const { counts } = run(scenario, "scenario", { trace });
+    const hertz = 2.6e9;
+    const time = (until: Float64Array) =>
+      calibration.predict(Object.fromEntries(PRIMITIVES.map((name, index) => [name, until[index]]))) / hertz;
+    const events = [...parseFtrace(printFtrace(trace, { kernel: "v6.19", time, fraction: 9 }))];
+    const stamps = events.flatMap((line) => (line.kind === "event" ? [line.timestamp] : []));
+    expect(stamps).toHaveLength(9);
+    expect([...stamps].sort((one, other) => one - other)).toEqual(stamps);
+    expect(stamps[8]).toBeCloseTo(calibration.predict(counts) / hertz, 9);
+    // A kick is as long as the one before it, but for the rounding of three stamps.
+    expect(Math.abs(stamps[8] - 2 * stamps[5] + stamps[2])).toBeLessThan(2.1e-9);
   });
 });
