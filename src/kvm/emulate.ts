@@ -85,16 +85,11 @@ export abstract class KvmEmulator extends ShadowMmu {
     if (rip === lastRetryRip && cr2 === lastRetryAddr) return false;
     vcpu.lastRetryRip = rip;
     vcpu.lastRetryAddr = cr2;
-    return this.unprotectAndRetry(cr2);
-  }
-
-  /** Lets the page that was written go, if it holds a paging structure. Returns whether the guest tries again. */
-  protected unprotectAndRetry(cr2: number): boolean {
     this.unprotect(cr2);
     return true;
   }
 
-  /** Returns whether the page was protected. */
+  /** Lets a page go that is written and holds a paging structure. Returns whether it does. */
   protected unprotect(cr2: number): boolean {
     const page = Math.floor(cr2 / PAGE);
     if (this.tdpEnabled) return this.kvmMmuUnprotectPage(page);
@@ -194,7 +189,7 @@ export abstract class KvmEmulator extends ShadowMmu {
     const known = this.vcpuMatchMmioGva(page * PAGE);
     const gpa = known ? vcpu.mmioGfn * PAGE + offset : this.operandGpa(page, offset, write);
     if (known && this.trace !== null) this.traceMatchMmio(page, gpa, write, false);
-    if (!known && !this.vcpuIsMmioGpa(page, gpa, write) && this.accessGuestMemory(gpa, write)) return;
+    if (!known && !this.vcpuIsMmioGpa(page, gpa, write) && this.accessGuestMemory(gpa, bytes, write)) return;
     const handled = write ? this.writeMmio(gpa, bytes, done) : this.readMmio(gpa, bytes);
     if (handled === bytes) return;
     const fragment = vcpu.mmioFragments[vcpu.mmioNrFragments++];
@@ -220,13 +215,13 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Whether the address is in memory that the guest may access so. */
-  private accessGuestMemory(gpa: number, write: boolean): boolean {
+  private accessGuestMemory(gpa: number, bytes: number, write: boolean): boolean {
     const gfn = Math.floor(gpa / PAGE);
     const slot = this.gfnToMemslot(gfn);
     if (slot === undefined || slot.invalid || (write && slot.readonly)) return false;
     if (write) {
       this.markPageDirty(slot, gfn);
-      this.kvmMmuPteWrite(gpa);
+      this.kvmMmuPteWrite(gpa, bytes);
     }
     return true;
   }
@@ -337,11 +332,13 @@ export abstract class KvmEmulator extends ShadowMmu {
       case "emulated-pio":
         this.tracePio(true);
         this.advanceRip(vcpu.instruction.form.encoding.length);
+        if (vcpu.trapFlag) this.injectDebugException();
         return 1;
       case "fast-pio":
-        if (!vcpu.run.isWrite) this.tracePio(true);
         // Userspace may have moved RIP itself.
-        return vcpu.rip === vcpu.pioRip ? this.kvmSkipEmulatedInstruction() : 1;
+        if (vcpu.rip !== vcpu.pioRip) return 1;
+        if (!vcpu.run.isWrite) this.tracePio(true);
+        return this.kvmSkipEmulatedInstruction();
       default:
         return 1;
     }

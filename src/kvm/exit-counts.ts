@@ -15,32 +15,36 @@ export interface ExitVector {
 
 export class ExitCounts {
   private readonly vectors = new Map<string, ExitVector>();
-  private before: Float64Array = new Float64Array(0);
+  /** Counts before each exit that is being handled, and what other exits counted within it: a handler may let others run. */
+  private readonly open: { readonly before: Float64Array; readonly within: Float64Array }[] = [];
 
   /** An exit is about to be handled. */
   begin(counts: Float64Array): void {
-    if (this.before.length !== counts.length) this.before = new Float64Array(counts.length);
-    this.before.set(counts);
+    this.open.push({ before: counts.slice(), within: new Float64Array(counts.length) });
   }
 
   /** It has been handled. */
   end(reason: number, counts: Float64Array): void {
-    const { before } = this;
-    let key = `${reason}`;
-    for (let index = 0; index < counts.length; index++) {
-      const change = counts[index] - before[index];
-      if (change !== 0) key += ` ${index}:${change}`;
-    }
-    const known = this.vectors.get(key);
-    if (known !== undefined) {
-      known.occurrences++;
-      return;
-    }
-    this.vectors.set(key, {
-      reason,
-      occurrences: 1,
-      counts: counts.map((count, index) => count - before[index]),
+    const exit = this.open.pop();
+    if (exit === undefined) throw new Error("an exit ends that has not begun");
+    const { before, within } = exit;
+    const outer = this.open.at(-1)?.within;
+    const own = counts.map((count, index) => count - before[index] - within[index]);
+    outer?.forEach((count, index) => {
+      outer[index] = count + counts[index] - before[index];
     });
+    let key = `${reason}`;
+    own.forEach((count, index) => {
+      if (count !== 0) key += ` ${index}:${count}`;
+    });
+    const known = this.vectors.get(key);
+    if (known !== undefined) known.occurrences++;
+    else this.vectors.set(key, { reason, occurrences: 1, counts: own });
+  }
+
+  /** An exit whose handling has failed is not counted. */
+  abandon(): void {
+    this.open.pop();
   }
 
   /** All vectors, in the order of their first exit. */

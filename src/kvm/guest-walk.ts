@@ -20,6 +20,9 @@ import { entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { Mmu } from "./mmu.js";
 import { KVM } from "./primitives.js";
 
+/** Rights before any entry has taken one away. */
+export const ALL_RIGHTS = RIGHT_WRITABLE | RIGHT_USER;
+
 /** A translation of the guest's, reused for each walk. */
 export class GuestWalk {
   /** Guest page frame number of the linear page. */
@@ -28,6 +31,8 @@ export class GuestWalk {
   level = 1;
   /** By level, guest page frame number of the table that was read. */
   readonly tables: number[] = [0, 0, 0, 0, 0, 0];
+  /** By level, what the entries above that level allow; at 0, what all of them do. */
+  readonly rights: number[] = [0, 0, 0, 0, 0, 0];
   /** What all entries together allow. */
   writable = false;
   user = false;
@@ -55,7 +60,7 @@ export abstract class KvmGuestWalk extends Mmu {
     if (guest.entryBytes !== 8 || guest.mode === "PAE") {
       throw new Error(`the emulator walks tables of 4 or 5 levels, not those of ${guest.mode} paging`);
     }
-    let rights = RIGHT_WRITABLE | RIGHT_USER;
+    let rights = ALL_RIGHTS;
     let flags = PTE_ACCESSED;
     let gfn = Math.floor(vcpu.guestCr3 / PAGE);
     for (let level = guest.levels; ; level--) {
@@ -64,6 +69,7 @@ export abstract class KvmGuestWalk extends Mmu {
       const low = memory.words[word];
       const high = memory.words[word + 1];
       guestWalk.tables[level] = gfn;
+      guestWalk.rights[level] = rights;
       if ((low & PTE_PRESENT) === 0) return this.walkFails(0, kind);
       const isLeaf = guest.isLeaf(level, low);
       if (guest.isReserved(level, low, high, isLeaf)) return this.walkFails(PF_PRESENT | PF_RESERVED, kind);
@@ -77,6 +83,7 @@ export abstract class KvmGuestWalk extends Mmu {
         return this.walkFails(PF_PRESENT, kind);
       guestWalk.gfn = guest.leafPfn(level, low, high) + (page % 2 ** (9 * (level - 1)));
       guestWalk.level = level;
+      guestWalk.rights[0] = rights;
       guestWalk.dirty = (low & PTE_DIRTY) !== 0;
       break;
     }

@@ -40,25 +40,17 @@ export interface KvmIoDevice {
   destructor?(): void;
 }
 
-/** Addresses of a device, or of an access that is searched for. Kernel counterpart: `struct kvm_io_range`. */
+/** Addresses of a device. Kernel counterpart: `struct kvm_io_range`. */
 export class KvmIoRange {
   /** First address after it. */
-  end: U64;
+  readonly end: U64;
 
   constructor(
-    public addr: U64,
-    public len: number,
+    readonly addr: U64,
+    readonly len: number,
     readonly device: KvmIoDevice,
   ) {
     this.end = addU64(addr, len);
-  }
-
-  /** Makes it the range of an access. */
-  set(addr: U64, len: number): this {
-    this.addr = addr;
-    this.len = len;
-    this.end = addU64(addr, len);
-    return this;
   }
 }
 
@@ -71,8 +63,6 @@ export interface KvmBus {
 
 export class KvmIoBus extends Kvm {
   readonly buses: KvmBus[] = BUS_NAMES.map(() => ({ ranges: [], ioeventfdCount: 0 }));
-  /** The access that is searched for: reused, so that a search allocates nothing. */
-  private readonly key = new KvmIoRange(0, 0, { write: () => -EOPNOTSUPP, read: () => -EOPNOTSUPP });
 
   /** Gives a write to the first device that takes it: 0, or -EOPNOTSUPP. The fast MMIO bus is asked with length 0. */
   kvmIoBusWrite(bus: BusIndex, addr: U64, len: number, value: U64 = 0): number {
@@ -88,8 +78,9 @@ export class KvmIoBus extends Kvm {
     const { ranges } = this.buses[bus];
     if (cookie >= 0 && cookie < ranges.length) {
       const { device } = ranges[cookie];
-      const found = this.countedCmp(this.key.set(canonical(addr), len), ranges[cookie]) === 0;
-      if (found && device.write(canonical(addr), len, canonical(value)) === 0) return cookie;
+      const at = canonical(addr);
+      const found = this.countedCmp(at, addU64(at, len), ranges[cookie]) === 0;
+      if (found && device.write(at, len, canonical(value)) === 0) return cookie;
     }
     return this.ioBusAccess(bus, addr, len, value, true);
   }
@@ -127,27 +118,27 @@ export class KvmIoBus extends Kvm {
     return 0;
   }
 
-  /** Order of an access, or a range to be sorted, against a range: 0 where the range contains it. */
-  kvmIoBusCmp(r1: KvmIoRange, r2: KvmIoRange): number {
-    if (r1.addr < r2.addr) return -1;
-    return r1.end > r2.end ? 1 : 0;
+  /** Order of what begins at `addr` and ends before `end`, an access or another range, against a range: 0 where it is inside. */
+  kvmIoBusCmp(addr: U64, end: U64, range: KvmIoRange): number {
+    if (addr < range.addr) return -1;
+    return end > range.end ? 1 : 0;
   }
 
   /** Index of the first range that equals the access, or -ENOENT. */
-  kvmIoBusGetFirstDev(ranges: readonly KvmIoRange[], key: KvmIoRange): number {
+  kvmIoBusGetFirstDev(ranges: readonly KvmIoRange[], addr: U64, end: U64): number {
     this.counts[KVM.ioBusLookup]++;
     let low = 0;
     let high = ranges.length;
     while (low < high) {
       const middle = low + ((high - low) >> 1);
-      const order = this.countedCmp(key, ranges[middle]);
+      const order = this.countedCmp(addr, end, ranges[middle]);
       if (order < 0) {
         high = middle;
       } else if (order > 0) {
         low = middle + 1;
       } else {
         let first = middle;
-        while (first > 0 && this.countedCmp(key, ranges[first - 1]) === 0) first--;
+        while (first > 0 && this.countedCmp(addr, end, ranges[first - 1]) === 0) first--;
         return first;
       }
     }
@@ -157,7 +148,7 @@ export class KvmIoBus extends Kvm {
   /** The array with one more range: appended, and all of it sorted. */
   kvmIoBusInsert(ranges: readonly KvmIoRange[], range: KvmIoRange): KvmIoRange[] {
     const sorted = [...ranges, range];
-    heapSort(sorted, (r1, r2) => this.kvmIoBusCmp(r1, r2));
+    heapSort(sorted, (r1, r2) => this.kvmIoBusCmp(r1.addr, r1.end, r2));
     return sorted;
   }
 
@@ -207,21 +198,20 @@ export class KvmIoBus extends Kvm {
     const { ranges } = this.buses[bus];
     const at = canonical(addr);
     const written = canonical(value);
-    const key = this.key.set(at, len);
-    let index = this.kvmIoBusGetFirstDev(ranges, key);
+    const end = addU64(at, len);
+    let index = this.kvmIoBusGetFirstDev(ranges, at, end);
     if (index < 0) return -EOPNOTSUPP;
-    for (; index < ranges.length && this.countedCmp(key, ranges[index]) === 0; index++) {
+    for (; index < ranges.length && this.countedCmp(at, end, ranges[index]) === 0; index++) {
       const { device } = ranges[index];
       const result = isWrite ? device.write(at, len, written) : device.read(at, len);
       if (result === 0) return index;
-      key.set(at, len); // the device may have searched a bus itself
     }
     return -EOPNOTSUPP;
   }
 
-  private countedCmp(key: KvmIoRange, range: KvmIoRange): number {
+  private countedCmp(addr: U64, end: U64, range: KvmIoRange): number {
     this.counts[KVM.ioBusCompare]++;
-    return this.kvmIoBusCmp(key, range);
+    return this.kvmIoBusCmp(addr, end, range);
   }
 }
 

@@ -10,6 +10,7 @@ import { KVM_FAST_MMIO_BUS, KVM_MMIO_BUS, type KvmIoRange } from "./io-bus.js";
 import type { KvmIoeventfdArgs } from "./ioeventfd.js";
 import { Linux4_2 } from "./linux-4.2.js";
 import type { TraceFormat } from "./trace-formats.js";
+import type { U64 } from "./u64.js";
 
 export class Linux4_2_8 extends Linux4_2 {
   override get kernel(): TraceFormat {
@@ -17,10 +18,10 @@ export class Linux4_2_8 extends Linux4_2 {
   }
 
   /** A range of length 0 equals any access that begins at its address. */
-  override kvmIoBusCmp(r1: KvmIoRange, r2: KvmIoRange): number {
-    if (r2.len !== 0) return super.kvmIoBusCmp(r1, r2);
-    if (r1.addr < r2.addr) return -1;
-    return r1.addr > r2.addr ? 1 : 0;
+  override kvmIoBusCmp(addr: U64, end: U64, range: KvmIoRange): number {
+    if (range.len !== 0) return super.kvmIoBusCmp(addr, end, range);
+    if (addr < range.addr) return -1;
+    return addr > range.addr ? 1 : 0;
   }
 
   override kvmAssignIoeventfd(args: KvmIoeventfdArgs): void {

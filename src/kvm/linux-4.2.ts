@@ -76,6 +76,25 @@ export class Linux4_2 extends Svm {
     return 509;
   }
 
+  /** The next write to a large page replaces it, where its pages are logged. */
+  protected override protectLeaf(table: number, index: number, _level: number, forGood: boolean): void {
+    const { spteFormat, spteLow, spteHigh } = this;
+    this.writeSpte(table, index, spteFormat.writeProtected(spteLow, spteHigh, forGood));
+  }
+
+  protected override logBegins(slot: Memslot): void {
+    if (this.kvmMmuSlotRemoveWriteAccess(slot)) this.kvmFlushRemoteTlbs();
+  }
+
+  protected override vcpuMatchMmioGen(): boolean {
+    return this.vcpu.mmioGeneration === this.memslotsGeneration && !this.memslotsUpdating;
+  }
+
+  /** By the level at which the entry was found. */
+  protected override isLastSpte(_mappingLevel: number, low: number): boolean {
+    return this.spteFormat.isLeaf(this.spteLevel, low);
+  }
+
   protected override logEnds(slot: Memslot): void {
     this.kvmMmuZapCollapsibleSptes(slot);
   }
@@ -85,7 +104,7 @@ export class Linux4_2 extends Svm {
     let flush = false;
     this.forEachLeaf(slot, (table, index, level, gfn) => {
       const backing = this.vmaOf(slot, gfn)?.backing;
-      if (level !== 1 || backing === "4K" || slot.disallowsLargePage(gfn, 2)) return;
+      if (level !== 1 || backing === "4K" || !this.isDirect(table)) return;
       this.writeSpte(table, index, this.spteFormat.nonPresent);
       flush = true;
     });

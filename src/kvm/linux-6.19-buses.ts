@@ -15,7 +15,7 @@ export class Linux6_19Buses extends Linux4_2_8 {
   }
 
   override kvmIoBusInsert(ranges: readonly KvmIoRange[], range: KvmIoRange): KvmIoRange[] {
-    const after = ranges.findIndex((other) => this.kvmIoBusCmp(other, range) > 0);
+    const after = ranges.findIndex((other) => this.kvmIoBusCmp(other.addr, other.end, range) > 0);
     return ranges.toSpliced(after < 0 ? ranges.length : after, 0, range);
   }
 

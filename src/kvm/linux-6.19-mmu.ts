@@ -27,12 +27,12 @@ import { type Spte, SpteFormat, type SpteLayout, spteLayout6_19, spteValue } fro
 import type { Vcpu } from "./vcpu.js";
 
 /** What the handling of a fault ends with. */
-export const RET_PF_RETRY = 1;
-export const RET_PF_EMULATE = 2;
-export const RET_PF_WRITE_PROTECTED = 3;
-export const RET_PF_INVALID = 4;
-export const RET_PF_FIXED = 5;
-export const RET_PF_SPURIOUS = 6;
+const RET_PF_RETRY = 1;
+const RET_PF_EMULATE = 2;
+const RET_PF_WRITE_PROTECTED = 3;
+const RET_PF_INVALID = 4;
+const RET_PF_FIXED = 5;
+const RET_PF_SPURIOUS = 6;
 
 /** The same of what the functions of earlier kernels return: RESUME, EMULATE, EMULATE_WRITE_PROTECTED. */
 const OUTCOMES = [RET_PF_RETRY, RET_PF_EMULATE, RET_PF_WRITE_PROTECTED] as const;
@@ -93,10 +93,14 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     if ((errorCode & PFERR_RSVD) !== 0) result = this.handleMmioPageFault(address);
     if (result === RET_PF_INVALID) result = this.pageFault(address, errorCode);
     if (result < 0) return result;
-    if (result === RET_PF_WRITE_PROTECTED)
-      return this.x86EmulateInstruction(address, EMULTYPE_PF | EMULTYPE_RETRY);
+    if (result === RET_PF_WRITE_PROTECTED) return this.kvmMmuWriteProtectFault(address);
     if (result !== RET_PF_EMULATE) return 1;
     return this.x86EmulateInstruction(address, EMULTYPE_PF);
+  }
+
+  /** A write to a shadowed table: as `handleExit()`. */
+  protected kvmMmuWriteProtectFault(address: number): number {
+    return this.x86EmulateInstruction(address, EMULTYPE_PF | EMULTYPE_RETRY);
   }
 
   /** One of the RET_PF values, or a negative error number. */
@@ -132,18 +136,23 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     const abnormal = this.handleAbnormalPfn(0, gfn, pfn);
     if (abnormal !== null) return abnormal < 0 ? abnormal : OUTCOMES[abnormal];
     this.lockMmu();
-    if (this.isAllowed(gfn, write)) return RET_PF_SPURIOUS;
     const level = this.hugepageAdjust(gfn, pfn);
-    if (this.trace !== null) this.record({ event: "kvm_mmu_spte_requested", gfn, pfn: traced(pfn), level });
+    if (this.trace !== null) this.traceSpteRequested(gfn, pfn, level);
+    if (this.isAllowed(gfn, level, write)) return RET_PF_SPURIOUS;
     const result = this.directMap(gfn, pfn, level, write);
     return result === RESUME ? RET_PF_FIXED : OUTCOMES[result];
   }
 
   /** Whether another vCPU has mapped the page meanwhile. */
-  private isAllowed(gfn: number, write: boolean): boolean {
+  private isAllowed(gfn: number, level: number, write: boolean): boolean {
     this.walkShadowPage(gfn);
-    const { spteLow, spteHigh, spteFormat } = this;
-    return spteFormat.isPresent(spteLow, spteHigh) && (!write || spteFormat.isWritable(spteLow));
+    const { spteLow, spteHigh, spteLevel, spteFormat } = this;
+    const isMapped = spteLevel === level && spteFormat.isPresent(spteLow, spteHigh);
+    return isMapped && (!write || spteFormat.isWritable(spteLow));
+  }
+
+  protected override traceSpteRequested(gfn: number, pfn: number, level: number): void {
+    this.record({ event: "kvm_mmu_spte_requested", gfn, pfn: traced(pfn), level });
   }
 
   /** A slot that is being deleted or moved makes the guest wait; MMIO that cannot be marked is emulated at once. */
@@ -240,6 +249,31 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     this.kvmMmuSlotTrySplitHugePages(slot);
     this.kvmMmuSlotRemoveWriteAccess(slot);
     this.kvmFlushRemoteTlbs();
+  }
+
+  /** Large pages take the place of their tables at once, and nothing faults; a shadow's direct pages go. */
+  protected override logEnds(slot: Memslot): void {
+    if (slot.readonly) return;
+    if (this.tdpEnabled) this.recoverHugePages(slot);
+    else this.kvmMmuZapCollapsibleSptes(slot);
+  }
+
+  private recoverHugePages(slot: Memslot): void {
+    const gfns = new Set<number>();
+    this.forEachLeaf(slot, (_table, _index, level, gfn) => {
+      if (level === 1) gfns.add(gfn);
+    });
+    let recovered = false;
+    for (const gfn of gfns) {
+      this.walkShadowPage(gfn);
+      const { spteLevel, spteLow, spteHigh } = this;
+      const pfn = entryPfn(spteLow, spteHigh);
+      const level = this.hugepageAdjust(gfn, pfn);
+      if (level <= spteLevel) continue;
+      this.directMap(gfn, pfn, level, false);
+      recovered = true;
+    }
+    if (recovered) this.kvmFlushRemoteTlbs();
   }
 
   /** Maps what large pages of a slot map with small ones, in the TDP MMU. (From memory: `eager_page_split`.) */

@@ -12,6 +12,7 @@ import { Linux6_19Mmu } from "./linux-6.19-mmu.js";
 import {
   EMULTYPE_NO_DECODE,
   EMULTYPE_PF,
+  EMULTYPE_RETRY,
   EMULTYPE_SKIP,
   PFERR_FETCH,
   PFERR_PRESENT,
@@ -46,9 +47,24 @@ export class Linux6_19 extends Linux6_19Mmu {
     return super.x86EmulateInstruction(cr2, emulationType);
   }
 
-  /** Only where the page was protected: faults on other pages do not come here. */
-  protected override unprotectAndRetry(cr2: number): boolean {
-    return this.unprotect(cr2);
+  /** Only where a page was protected, and the last try was not the same. */
+  protected override retryInstruction(cr2: number, emulationType: number): boolean {
+    const { vcpu } = this;
+    const { form, rip } = vcpu.instruction;
+    if ((emulationType & EMULTYPE_RETRY) === 0 || form.pageTable || vcpu.guestMode) return false;
+    if (rip === vcpu.lastRetryRip && cr2 === vcpu.lastRetryAddr) return false;
+    if (!this.unprotect(cr2)) return false;
+    vcpu.lastRetryRip = rip;
+    vcpu.lastRetryAddr = cr2;
+    return true;
+  }
+
+  /** The kernel looks for an event only once the page is known to be protected. */
+  protected override letEventThrough(): void {}
+
+  protected override kvmMmuWriteProtectFault(address: number): number {
+    if (this.isVectoring() && this.unprotect(address)) return 1;
+    return super.kvmMmuWriteProtectFault(address);
   }
 
   protected override tracedValue(value: number, bytes: number): number {

@@ -39,7 +39,7 @@ export class Memslot {
   /** Page offsets that were written since the log was read last; null: not logged. */
   dirtyBitmap: Set<number> | null = null;
   /** By level, first pages of large pages that hold paging structures of the guest, with their number. */
-  private readonly writeCount: readonly Map<number, number>[];
+  private readonly writeCount: readonly Map<number, number>[] = [new Map(), new Map()];
 
   constructor(
     readonly id: number,
@@ -47,11 +47,7 @@ export class Memslot {
     readonly npages: number,
     readonly flags: number,
     readonly userspaceAddr: number,
-    /** The slot that this one takes the place of. */
-    old?: Memslot,
-  ) {
-    this.writeCount = old?.writeCount ?? [new Map(), new Map()];
-  }
+  ) {}
 
   get readonly(): boolean {
     return (this.flags & KVM_MEM_READONLY) !== 0;
@@ -71,8 +67,13 @@ export class Memslot {
     return (this.writeCount[level - 2].get(first) ?? 0) > 0;
   }
 
-  /** Notes that a page holds a paging structure of the guest that is shadowed (1), or no longer does (-1). */
-  accountShadowed(gfn: number, change: 1 | -1): void {
+  /** Forgets all that `accountShadowed()` noted. */
+  forgetShadowed(): void {
+    for (const counts of this.writeCount) counts.clear();
+  }
+
+  /** Notes that so many more tables of the guest that lie in a page are shadowed, or fewer. */
+  accountShadowed(gfn: number, change: number): void {
     this.writeCount.forEach((counts, index) => {
       const first = gfn - (gfn % 2 ** (9 * (index + 1)));
       counts.set(first, (counts.get(first) ?? 0) + change);
@@ -145,7 +146,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
         `gpa 0x${guestPhysAddr.toString(16)}, size 0x${memorySize.toString(16)} overlaps slot ${overlapped.id}`,
       );
     }
-    const slot = new Memslot(id, baseGfn, npages, flags, userspaceAddr, old);
+    const slot = new Memslot(id, baseGfn, npages, flags, userspaceAddr);
     if ((flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0) slot.dirtyBitmap = old?.dirtyBitmap ?? new Set();
     if (old !== undefined && old.baseGfn !== baseGfn) this.invalidateMemslot(old);
     this.installNewMemslots([...this.without(old), slot]);

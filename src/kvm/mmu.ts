@@ -26,8 +26,8 @@ export const PFERR_FETCH = 1 << 4;
 
 /** What `tryAsyncPf()` returns in place of a host page frame number. */
 export const KVM_PFN_NOSLOT = -1;
-export const KVM_PFN_ERR_RO_FAULT = -2;
-export const KVM_PFN_ERR_FAULT = -3;
+const KVM_PFN_ERR_RO_FAULT = -2;
+const KVM_PFN_ERR_FAULT = -3;
 
 /** What a fault ends with: the guest goes on, or the instruction is emulated, in the last case as it writes a shadowed table. */
 export const RESUME = 0;
@@ -35,7 +35,7 @@ export const EMULATE = 1;
 export const EMULATE_WRITE_PROTECTED = 2;
 
 /** What `handleMmioPageFaultCommon()` asks its caller to do. */
-export const RET_MMIO_PF_RETRY = 0;
+const RET_MMIO_PF_RETRY = 0;
 export const RET_MMIO_PF_EMULATE = 1;
 export const RET_MMIO_PF_INVALID = 2;
 
@@ -84,7 +84,7 @@ export abstract class Mmu extends KvmPageTables {
     const write = (errorCode & PFERR_WRITE) !== 0;
     const forcePtLevel = this.mappingLevelDirtyBitmap(gfn);
     let level = forcePtLevel ? 1 : this.mappingLevel(gfn);
-    if (this.fastPageFault(gpa, errorCode)) return RESUME;
+    if (this.fastPageFault(gpa, level, errorCode)) return RESUME;
     const pfn = this.tryAsyncPf(gfn, write);
     const abnormal = this.handleAbnormalPfn(0, gfn, pfn);
     if (abnormal !== null) return abnormal;
@@ -94,7 +94,7 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** A fault that is to be answered without the lock: the entry is gone, or allows the write, or may be made to. */
-  fastPageFault(gpa: number, errorCode: number): boolean {
+  fastPageFault(gpa: number, mappingLevel: number, errorCode: number): boolean {
     const required = PFERR_PRESENT | PFERR_WRITE;
     if ((errorCode & (required | PFERR_RSVD)) !== required) return false;
     this.counts[KVM.fastPageFault]++;
@@ -103,7 +103,11 @@ export abstract class Mmu extends KvmPageTables {
     this.walkShadowPage(gfn);
     const { spteLow: old, spteHigh, spteLevel } = this;
     let answered = false;
-    if (!spteFormat.isPresent(old, spteHigh) || spteFormat.isWritable(old)) {
+    if (!spteFormat.isPresent(old, spteHigh)) {
+      answered = true;
+    } else if (!this.isLastSpte(mappingLevel, old)) {
+      answered = false;
+    } else if (spteFormat.isWritable(old)) {
       answered = true;
     } else if (spteLevel === 1 && spteFormat.isWriteProtectedOnly(old, spteHigh)) {
       answered = true;
@@ -115,6 +119,11 @@ export abstract class Mmu extends KvmPageTables {
       this.traceFastPageFault(gpa, errorCode, spteValue(old, spteHigh), spurious, fixed);
     }
     return answered;
+  }
+
+  /** Whether the entry maps a page, taken for one of the level that the page could be mapped at. */
+  protected isLastSpte(mappingLevel: number, low: number): boolean {
+    return this.spteFormat.isLeaf(mappingLevel, low);
   }
 
   /** The host page frame number behind a guest page, or one of the KVM_PFN values. A write to a read-only slot is seen from the slot alone. */
@@ -354,8 +363,9 @@ export abstract class Mmu extends KvmPageTables {
     return mmioGva !== 0 && mmioGva === gva - (gva % PAGE) && this.vcpuMatchMmioGen();
   }
 
-  private vcpuMatchMmioGen(): boolean {
-    return this.vcpu.mmioGeneration === this.memslotsGeneration && !this.memslotsUpdating;
+  /** Whether what the vCPU remembers is of this time: nothing tells. */
+  protected vcpuMatchMmioGen(): boolean {
+    return true;
   }
 
   /** @param gva linear address in bytes, 0 under TDP */

@@ -103,8 +103,28 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   protected logBegins(slot: Memslot): void {
-    if (this.kvmMmuSlotRemoveWriteAccess(slot)) this.kvmFlushRemoteTlbs();
+    this.kvmMmuSlotRemoveWriteAccess(slot);
+    this.kvmFlushRemoteTlbs();
   }
+
+  /** Takes write access from the leaf that was read last; a large one goes, for its pages are to be told apart. */
+  protected protectLeaf(table: number, index: number, level: number, forGood: boolean): void {
+    const { spteFormat, spteLow, spteHigh } = this;
+    const { nonPresent } = spteFormat;
+    this.writeSpte(
+      table,
+      index,
+      level > 1 ? nonPresent : spteFormat.writeProtected(spteLow, spteHigh, forGood),
+    );
+  }
+
+  /** Whether a table maps guest-physical pages in their order, and not what a table of the guest says. */
+  protected isDirect(_table: number): boolean {
+    return true;
+  }
+
+  /** A leaf is about to be installed. There is no event for it. */
+  protected traceSpteRequested(_gfn: number, _pfn: number, _level: number): void {}
 
   /** Small pages stay small. */
   protected logEnds(_slot: Memslot): void {}
@@ -112,9 +132,9 @@ export abstract class KvmPageTables extends KvmMemslots {
   /** Makes every write to the slot fault once from now on. Returns whether there was anything to be taken. */
   kvmMmuSlotRemoveWriteAccess(slot: Memslot): boolean {
     let taken = false;
-    this.forEachLeaf(slot, (table, index) => {
+    this.forEachLeaf(slot, (table, index, level) => {
       if (!this.spteFormat.isWritable(this.spteLow)) return;
-      this.writeSpte(table, index, this.spteFormat.writeProtected(this.spteLow, this.spteHigh, false));
+      this.protectLeaf(table, index, level, false);
       taken = true;
     });
     return taken;
@@ -122,9 +142,9 @@ export abstract class KvmPageTables extends KvmMemslots {
 
   protected override kvmMmuWriteProtect(_slot: Memslot, gfn: number): void {
     this.walkShadowPage(gfn);
-    const { spteLow, spteHigh, spteTable, spteIndex, spteFormat } = this;
+    const { spteLow, spteHigh, spteTable, spteIndex, spteLevel, spteFormat } = this;
     if (!spteFormat.isPresent(spteLow, spteHigh) || !spteFormat.isWritable(spteLow)) return;
-    this.writeSpte(spteTable, spteIndex, spteFormat.writeProtected(spteLow, spteHigh, false));
+    this.protectLeaf(spteTable, spteIndex, spteLevel, false);
   }
 
   /** Calls with each leaf of a slot: table and index, level, guest page frame number; its words are in `spteLow`, `spteHigh`. */

@@ -5,14 +5,16 @@
  * is never asked. Kernel counterpart: arch/x86/kvm/paging_tmpl.h of Linux 4.2.
  *
  * A shadow page stands for one table of the guest, or for a part of a large page that is mapped with smaller ones. Its
- * entries hold the rights of all levels together. A table is written rarely here, so each such write drops what was made
- * from it at once (the kernel may let it be out of sync until the guest flushes).
+ * entries hold the rights of all levels together. A table is written rarely here, so each such write drops the entry
+ * that was made from it at once (the kernel may let it be out of sync until the guest flushes).
  *
- * Left out: prefetch of what else a table of the guest maps.
+ * Left out: prefetch of what else a table of the guest maps, the end of a shadow page whose table is written again and again,
+ * small pages in place of a large one in which the guest changes the tables that map it, and that v6.19 sees a write to a
+ * shadowed table before it looks for the page.
  */
 import { PAGE } from "../x86/mmu.js";
-import { ENTRIES, entryIndex, entryPfn } from "../x86/physical-memory.js";
-import { KvmGuestWalk } from "./guest-walk.js";
+import { ENTRIES, ENTRY_BYTES, entryIndex, entryPfn } from "../x86/physical-memory.js";
+import { ALL_RIGHTS, KvmGuestWalk } from "./guest-walk.js";
 import type { Memslot } from "./memslots.js";
 import { KVM_PFN_NOSLOT, PFERR_FETCH, PFERR_RSVD, PFERR_WRITE, RET_MMIO_PF_INVALID } from "./mmu.js";
 import { KVM } from "./primitives.js";
@@ -31,6 +33,7 @@ interface ShadowPage {
 
 export abstract class ShadowMmu extends KvmGuestWalk {
   private readonly shadowPages = new Map<string, ShadowPage>();
+  private readonly directTables = new Set<number>();
   /** By guest page frame number, how many shadow pages stand for a table in it. */
   private readonly shadowed = new Map<number, number>();
   /** By guest page frame number of its first page, the entries that mapped a page once: 512 x table + index, and their level. */
@@ -44,8 +47,15 @@ export abstract class ShadowMmu extends KvmGuestWalk {
   }
 
   /** Gives a vCPU the shadow of its guest's root. */
-  private mmuLoad(vcpu: Vcpu): void {
-    vcpu.shadowRoot = this.getShadowPage(Math.floor(vcpu.guestCr3 / PAGE), this.levels, false).table;
+  protected mmuLoad(vcpu: Vcpu): void {
+    vcpu.mmuReload = false;
+    vcpu.mmioGva = 0;
+    vcpu.shadowRoot = this.getShadowPage(
+      Math.floor(vcpu.guestCr3 / PAGE),
+      this.levels,
+      false,
+      ALL_RIGHTS,
+    ).table;
     vcpu.cpu.writeCr3(vcpu.shadowRoot * PAGE);
   }
 
@@ -88,14 +98,16 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     this.shadowTables();
     const slot = this.findMemslot(gfn);
     if (slot !== undefined) level = this.allowedLevel(slot, gfn, level);
+    if (this.trace !== null) this.traceSpteRequested(gfn, pfn, level);
     return this.fetch(page, pfn, level, write);
   }
 
   /** Shadows the tables of the last walk, which keeps large pages from holding them. */
   private shadowTables(): void {
-    const { tables, level } = this.guestWalk;
-    for (let above = this.levels - 1; above >= level; above--)
-      this.getShadowPage(tables[above], above, false);
+    const { tables, rights, level } = this.guestWalk;
+    for (let above = this.levels - 1; above >= level; above--) {
+      this.getShadowPage(tables[above], above, false, rights[above]);
+    }
   }
 
   /** Installs the leaf for a linear page after `walkAddr()`, and the tables above it: as `pageFault()`. */
@@ -107,7 +119,8 @@ export abstract class ShadowMmu extends KvmGuestWalk {
       const hasTable = level - 1 >= guestWalk.level;
       const span = 2 ** (9 * (level - 1));
       const gfn = hasTable ? guestWalk.tables[level - 1] : guestWalk.gfn - (guestWalk.gfn % span);
-      const next = this.getShadowPage(gfn, level - 1, !hasTable).table;
+      const rights = guestWalk.rights[hasTable ? level - 1 : 0];
+      const next = this.getShadowPage(gfn, level - 1, !hasTable, rights).table;
       this.link(table, index, level, next);
       table = next;
     }
@@ -142,13 +155,16 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     this.writeSpte(table, index, spteFormat.table(next));
   }
 
-  private getShadowPage(gfn: number, level: number, direct: boolean): ShadowPage {
-    const key = `${gfn} ${level} ${direct}`;
+  /** @param rights what the entries above allow, or for a part of a large page all entries */
+  private getShadowPage(gfn: number, level: number, direct: boolean, rights: number): ShadowPage {
+    const key = `${gfn} ${level} ${direct} ${rights}`;
     const known = this.shadowPages.get(key);
     if (known !== undefined) return known;
     const page = { table: this.allocateTable(), gfn, level, direct };
     this.shadowPages.set(key, page);
-    if (!direct) {
+    if (direct) {
+      this.directTables.add(page.table);
+    } else {
       this.account(page, 1);
       if (this.rmapWriteProtect(gfn, true)) this.kvmFlushRemoteTlbs();
     }
@@ -162,20 +178,42 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     this.findMemslot(gfn)?.accountShadowed(gfn, change);
   }
 
+  /** Which slots hold shadowed tables is counted anew. */
+  protected override publishMemslots(slots: readonly Memslot[]): void {
+    super.publishMemslots(slots);
+    for (const slot of slots) slot.forgetShadowed();
+    for (const [gfn, count] of this.shadowed) this.findMemslot(gfn)?.accountShadowed(gfn, count);
+  }
+
   protected override mmuNeedWriteProtect(gfn: number): boolean {
     return this.shadowed.has(gfn);
   }
 
-  /** What an emulated write of 8 bytes or less to guest memory does to the shadow of a table there. */
-  kvmMmuPteWrite(gpa: number): void {
+  /**
+   * What an emulated write to guest memory does to the shadow of a table there: the entry goes, or the whole shadow page if
+   * the write is not one of an entry, nor of its lowest byte.
+   */
+  kvmMmuPteWrite(gpa: number, bytes: number): void {
+    if (this.shadowed.size === 0) return;
+    this.lockMmu();
     const gfn = Math.floor(gpa / PAGE);
     if (!this.shadowed.has(gfn)) return;
-    const index = Math.floor((gpa % PAGE) / 8);
-    this.lockMmu();
-    for (const page of this.shadowPages.values()) {
-      if (!page.direct && page.gfn === gfn) this.writeSpte(page.table, index, this.spteFormat.nonPresent);
+    const offset = gpa % ENTRY_BYTES;
+    const isEntry = offset + bytes <= ENTRY_BYTES && (bytes >= 4 || (bytes === 1 && offset === 0));
+    if (!isEntry) {
+      this.kvmMmuUnprotectPage(gfn);
+      return;
     }
-    this.kvmFlushRemoteTlbs();
+    let present = false;
+    const index = Math.floor((gpa % PAGE) / ENTRY_BYTES);
+    for (const page of this.shadowPages.values()) {
+      if (page.direct || page.gfn !== gfn) continue;
+      this.readSpte(page.table, index, page.level);
+      present ||= this.spteFormat.isPresent(this.spteLow, this.spteHigh);
+      this.writeSpte(page.table, index, this.spteFormat.nonPresent);
+    }
+    if (present) this.kvmFlushRemoteTlbs();
+    else this.writeProtected();
   }
 
   /** Drops the shadow of a guest page's tables, so that the page may be written. Returns whether there was any. */
@@ -192,7 +230,7 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     if (pages.length === 0) return false;
     this.kvmFlushRemoteTlbs();
     for (const vcpu of this.vcpus) {
-      if (pages.some(([, { table }]) => table === vcpu.shadowRoot)) this.mmuLoad(vcpu);
+      if (pages.some(([, { table }]) => table === vcpu.shadowRoot)) vcpu.mmuReload = true;
     }
     return true;
   }
@@ -224,6 +262,10 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     }
   }
 
+  protected override isDirect(table: number): boolean {
+    return this.tdpEnabled || this.directTables.has(table);
+  }
+
   /** A table that a leaf replaces stays the shadow of the guest's. */
   protected override dropTable(table: number, level: number): void {
     if (this.tdpEnabled) super.dropTable(table, level);
@@ -235,9 +277,9 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     const firsts = new Set([gfn, gfn - (gfn % 2 ** 9), gfn - (gfn % 2 ** 18)]);
     for (const first of firsts) {
       this.forEachRmap(first, (table, index, level) => {
-        const { spteLow, spteHigh, spteFormat } = this;
+        const { spteLow, spteFormat } = this;
         if (first + 2 ** (9 * (level - 1)) <= gfn || !spteFormat.isWritable(spteLow)) return;
-        this.writeSpte(table, index, spteFormat.writeProtected(spteLow, spteHigh, forGood));
+        this.protectLeaf(table, index, level, forGood);
         changed = true;
       });
     }
@@ -271,7 +313,8 @@ export abstract class ShadowMmu extends KvmGuestWalk {
       this.freeTable(page.table);
     }
     this.shadowPages.clear();
+    this.directTables.clear();
     this.rmap.clear();
-    for (const vcpu of this.vcpus) if (vcpu.shadowRoot !== 0) this.mmuLoad(vcpu);
+    for (const vcpu of this.vcpus) vcpu.mmuReload = vcpu.shadowRoot !== 0;
   }
 }

@@ -51,6 +51,8 @@ export class Vcpu {
   /** CR3 of the guest, in bytes; under shadow paging, host page frame number of the table in its place. */
   guestCr3 = 0;
   shadowRoot = 0;
+  /** The shadow root is gone: the vCPU gets another before it goes on. */
+  mmuReload = false;
   /** RIP, and how often KVM moved it elsewhere than behind the instruction. */
   rip = 0;
   wrongSkips = 0;
@@ -63,7 +65,7 @@ export class Vcpu {
   /** RIP at the last exit to userspace for a port. */
   pioRip = 0;
 
-  /** The page that KVM last knew as MMIO: linear page (0 under TDP), guest page frame, memslot generation. */
+  /** The page that KVM last knew as MMIO: linear address in bytes (0 under TDP), guest page frame, memslot generation. */
   mmioGva = 0;
   mmioGfn = 0;
   mmioGeneration = 0;

@@ -89,7 +89,13 @@ export class Vmx extends X86 {
     const address = this.exitQualification();
     const errorCode = vmcs.exitInterruptionErrorCode;
     this.tracePageFault(address, errorCode);
+    this.letEventThrough(address);
     return this.kvmMmuPageFault(address, errorCode);
+  }
+
+  /** An event that is being delivered writes its frame: a shadowed table there is let go, for the write cannot be emulated. */
+  protected letEventThrough(address: number): void {
+    if (this.isVectoring()) this.unprotect(address);
   }
 
   handleEptViolation(): number {

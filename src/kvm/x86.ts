@@ -146,6 +146,7 @@ export abstract class X86 extends KvmEmulator {
   /** Runs the guest up to its next exit, or handles the exit. Returns whether the instruction has ended. */
   step(): boolean {
     const { vcpu } = this;
+    if (vcpu.mmuReload) this.mmuLoad(vcpu);
     if (!vcpu.exited) {
       if (!this.runGuest(vcpu)) {
         vcpu.retired = true;
@@ -160,13 +161,23 @@ export abstract class X86 extends KvmEmulator {
     if (exitCounts === null) {
       this.vcpuRun();
     } else {
-      exitCounts.begin(this.counts);
-      this.vcpuRun();
-      exitCounts.end(this.exitReasonOf(vcpu), this.counts);
+      this.vcpuRunCounted(exitCounts);
     }
     if (this.evictionDepth !== 0) this.disturb(vcpu);
     if (this.trace !== null) this.traceEntry(vcpu);
     return vcpu.retired;
+  }
+
+  private vcpuRunCounted(exitCounts: ExitCounts): void {
+    const reason = this.exitReasonOf(this.vcpu);
+    exitCounts.begin(this.counts);
+    try {
+      this.vcpuRun();
+    } catch (error) {
+      exitCounts.abandon();
+      throw error;
+    }
+    exitCounts.end(reason, this.counts);
   }
 
   /** Handles the exit, in userspace too, until the guest can go on. */

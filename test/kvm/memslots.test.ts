@@ -248,6 +248,21 @@ describe.each(ERAS)("the log of dirty pages of %s", (kernel) => {
     expect(machine.run("store", GPA + 0x9000).exitEptViolation).toBeUndefined();
   });
 
+  it("of large pages makes reads fault anew in v3.9, and leaves them alone from v4.2 on but for a split", () => {
+    const machine = new Machine(kernel, { cpu: "haswell-ep-e5-2660v3" });
+    const userspaceAddr = machine.slot(1, GPA, SIZE, { backing: "2M" });
+    const region = { slot: 1, guestPhysAddr: GPA, memorySize: SIZE, userspaceAddr };
+    machine.run("store", GPA);
+    machine.vm.kvmSetUserMemoryRegion({ ...region, flags: KVM_MEM_LOG_DIRTY_PAGES });
+    expect(machine.run("load", GPA).exitEptViolation).toBe(kernel === "v3.9" ? 1 : undefined);
+    machine.run("store", GPA);
+    machine.vm.kvmSetUserMemoryRegion({ ...region, flags: 0 });
+    // v4.2 drops the small pages, v6.19 puts the large one in their place.
+    expect(machine.run("load", GPA).exitEptViolation).toBe(kernel.startsWith("v4.2") ? 1 : undefined);
+    const isLarge = (BigInt(`0x${machine.spte(GFN)}`) & 0x80n) !== 0n;
+    expect(isLarge).toBe(kernel !== "v3.9");
+  });
+
   it("is refused for no slot, for one that is not logged, and for a number beyond the last", () => {
     const machine = new Machine(kernel);
     expect(errnoOf(() => machine.vm.kvmGetDirtyLog(7))).toBe("ENOENT");

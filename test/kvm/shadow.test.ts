@@ -190,6 +190,81 @@ describe.each(ERAS)("shadow paging of %s", (kernel) => {
     expect(machine.run("store", ROM)).toMatchObject({ shadowPageFault: 1 });
     expect(machine.run("stos", table).exitException).toBeGreaterThan(0);
   });
+
+  it("keeps large pages from holding the guest's tables, also in a slot that has gone and come back", () => {
+    const machine = machineOf();
+    const { vm } = machine;
+    const root = vm.vcpu.guestCr3 / 4096;
+    const { userspaceAddr = 0 } = vm.findMemslot(root) ?? {};
+    const slot = { slot: 0, flags: 0, guestPhysAddr: 0, userspaceAddr };
+    expect(vm.findMemslot(root)?.disallowsLargePage(root, 2)).toBe(true);
+    vm.kvmSetUserMemoryRegion({ ...slot, memorySize: 0 });
+    vm.kvmSetUserMemoryRegion({ ...slot, memorySize: 2 ** 22 });
+    machine.run("load", 0x1000);
+    expect(vm.findMemslot(root)?.disallowsLargePage(root, 2)).toBe(true);
+    expect(machine.run("store", root * 4096, { size: 8 }).emulateInstruction).toBe(1);
+  });
+
+  it("keeps small pages of the guest small when a log ends", () => {
+    const machine = machineOf();
+    const userspaceAddr = machine.slot(1, ROM, MB2, { backing: "2M", flags: KVM_MEM_LOG_DIRTY_PAGES });
+    machine.run("store", ROM);
+    machine.vm.kvmSetUserMemoryRegion({
+      slot: 1,
+      flags: 0,
+      guestPhysAddr: ROM,
+      memorySize: MB2,
+      userspaceAddr,
+    });
+    expect(machine.run("load", ROM).exitException).toBeUndefined();
+  });
+
+  it("tells two mappings of a page by their rights", () => {
+    const machine = machineOf();
+    const { vm } = machine;
+    machine.slot(1, ROM, MB2);
+    machine.mapLarge(ROM);
+    machine.run("store", ROM);
+    // The guest maps the same memory elsewhere as well, for reading: by a large page without the writable flag.
+    const [pdpt, directory] = [ROM / 4096 + 8, ROM / 4096 + 9];
+    const far = 2 ** 46;
+    vm.kvmWriteGuest(vm.vcpu.guestCr3 / 4096, (far / 2 ** 39) % 512, pdpt * 4096 + 3, 0);
+    vm.kvmWriteGuest(pdpt, 0, directory * 4096 + 3, 0);
+    vm.kvmWriteGuest(directory, 0, ROM + 0x81, 0);
+    const access = (form: "load" | "store", address: number) => {
+      machine.prepare(form, 0x1000);
+      Object.assign(vm.vcpu.instruction, { page: Math.floor(address / 4096), offset: 0 });
+      vm.execute();
+    };
+    access("load", far + 0x1000);
+    expect(() => access("store", far)).toThrow("guest page fault");
+  });
+
+  it("drops the whole shadow of a table that is written by more than an entry", () => {
+    const machine = machineOf();
+    const { vm } = machine;
+    machine.slot(1, ROM, MB2);
+    machine.run("store", ROM);
+    vm.walkAddr(ROM / 4096, 0);
+    const { tables } = (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk;
+    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(true);
+    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(false);
+    machine.run("store", ROM);
+    vm.kvmMmuPteWrite(tables[1] * 4096 + 8, 16);
+    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(false);
+  });
+
+  it("lets an event be delivered to a stack that lies in a shadowed table", () => {
+    const machine = machineOf();
+    const { vm } = machine;
+    machine.slot(1, ROM, MB2);
+    machine.run("store", ROM);
+    vm.walkAddr(ROM / 4096, 0);
+    const { tables } = (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk;
+    machine.run("store", tables[1] * 4096);
+    machine.run("store", ROM);
+    expect(machine.run("event", tables[1] * 4096).emulateInstruction).toBeUndefined();
+  });
 });
 
 describe("shadow paging of v6.19", () => {

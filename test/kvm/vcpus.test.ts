@@ -146,6 +146,36 @@ describe("counts of exits", () => {
     ]);
   });
 
+  it("are told apart where userspace runs another vCPU while one waits", () => {
+    const machine = new Machine("v6.19", { vcpus: 2 });
+    const { vm } = machine;
+    const exits = new ExitCounts();
+    machine.run("store", MMIO, { vcpu: 1 });
+    machine.prepare("store", MMIO, { vcpu: 1 });
+    vm.exitCounts = exits;
+    vm.onUserspaceExit = ({ id }) => {
+      if (id !== 0) return;
+      [, vm.vcpu] = vm.vcpus;
+      vm.execute();
+    };
+    machine.run("store", MMIO + 0x1000, { vcpu: 0 });
+    const [userspace, fault] = ["userspaceExitMmio", "tdpPageFault"].map((name) => PRIMITIVES.indexOf(name));
+    const seen = exits.all.map(({ reason, counts }) => [reason, counts[userspace], counts[fault]]);
+    expect(seen).toEqual([
+      [49, 1, 0],
+      [48, 1, 1],
+    ]);
+  });
+
+  it("do not hold an exit that could not be handled", () => {
+    const machine = new Machine("v6.19");
+    machine.vm.exitCounts = new ExitCounts();
+    expect(() => machine.run("fetch", MMIO)).toThrow("EMULATION");
+    expect(machine.vm.exitCounts.all).toEqual([]);
+    machine.run("store", MMIO);
+    expect([...machine.vm.exitCounts.byReason]).toEqual([[49, 1]]);
+  });
+
   it("add up to what the handlers counted", () => {
     const machine = new Machine("v6.19");
     const exits = new ExitCounts();
