@@ -10,6 +10,7 @@ import type { CpuGeometry } from "../x86/cpu.js";
 import { Ledger } from "../x86/ledger.js";
 import { Mmu as Processor } from "../x86/mmu.js";
 import { PhysicalMemory } from "../x86/physical-memory.js";
+import { KvmError } from "./errno.js";
 import { KVM, PRIMITIVES } from "./primitives.js";
 import type { Paging } from "./spte.js";
 import type { Trace, TraceEvent } from "./trace.js";
@@ -45,6 +46,9 @@ export const DEFAULT_VM_OPTIONS = {
   l1tf: false,
 } as const satisfies Omit<VmOptions, "geometry">;
 
+/** KVM_MAX_VCPUS of Linux 4.2. */
+const MAX_VCPUS = 255;
+
 /** The cache line of a lock or a counter: who took it last, and in which round of the vCPUs. */
 export class SharedLine {
   vcpu = -1;
@@ -70,11 +74,16 @@ export class Kvm {
   /** Two-dimensional paging, of either vendor. */
   readonly tdpEnabled: boolean;
 
+  /** @throws KvmError EINVAL for a number of vCPUs that KVM_CREATE_VCPU would not allow */
   constructor(readonly options: VmOptions) {
+    const { vcpus } = options;
+    if (!(Number.isInteger(vcpus) && vcpus >= 1 && vcpus <= MAX_VCPUS)) {
+      throw new KvmError("EINVAL", `vcpus: ${vcpus} is not allowed; allowed: 1 to ${MAX_VCPUS}`);
+    }
     this.isSvm = options.paging === "npt";
     this.tdpEnabled = options.paging !== "shadow";
     this.vcpus = Array.from(
-      { length: options.vcpus },
+      { length: vcpus },
       (_, id) => new Vcpu(id, new Processor(options.geometry, this.memory, this.ledger)),
     );
     this.vcpu = this.vcpus[0];

@@ -88,10 +88,14 @@ export abstract class X86 extends KvmEmulator {
   execute(): void {
     this.round++;
     this.begin();
-    const { instruction } = this.vcpu;
+    const { vcpu } = this;
+    const { instruction } = vcpu;
     let { count } = instruction;
     for (let exits = 0; exits < MAX_EXITS_PER_INSTRUCTION; exits++) {
-      if (this.step() || this.step()) return;
+      this.enterGuest(vcpu);
+      if (vcpu.retired) return;
+      this.handleLastExit(vcpu);
+      if (vcpu.retired) return;
       if (instruction.count === count) continue;
       count = instruction.count;
       exits = 0;
@@ -146,26 +150,28 @@ export abstract class X86 extends KvmEmulator {
   /** Runs the guest up to its next exit, or handles the exit. Returns whether the instruction has ended. */
   step(): boolean {
     const { vcpu } = this;
+    if (vcpu.exited) this.handleLastExit(vcpu);
+    else this.enterGuest(vcpu);
+    return vcpu.retired;
+  }
+
+  /** Runs the guest until its instruction has ended, or to its next exit. */
+  private enterGuest(vcpu: Vcpu): void {
     if (vcpu.mmuReload) this.mmuLoad(vcpu);
-    if (!vcpu.exited) {
-      if (!this.runGuest(vcpu)) {
-        vcpu.retired = true;
-        return true;
-      }
-      vcpu.exited = true;
-      if (this.trace !== null) this.traceExit(vcpu);
-      return false;
-    }
+    vcpu.exited = this.runGuest(vcpu);
+    vcpu.retired = !vcpu.exited;
+    if (vcpu.exited && this.trace !== null) this.traceExit(vcpu);
+  }
+
+  /** Handles the exit. */
+  private handleLastExit(vcpu: Vcpu): void {
     vcpu.exited = false;
+    if (vcpu.mmuReload) this.mmuLoad(vcpu);
     const { exitCounts } = this;
-    if (exitCounts === null) {
-      this.vcpuRun();
-    } else {
-      this.vcpuRunCounted(exitCounts);
-    }
+    if (exitCounts === null) this.vcpuRun();
+    else this.vcpuRunCounted(exitCounts);
     if (this.evictionDepth !== 0) this.disturb(vcpu);
     if (this.trace !== null) this.traceEntry(vcpu);
-    return vcpu.retired;
   }
 
   private vcpuRunCounted(exitCounts: ExitCounts): void {

@@ -9,6 +9,12 @@ const ROM = 0x1000_0000;
 const MB2 = 2 ** 21;
 const ERAS: KernelVersion[] = ["v3.9", "v4.2", "v4.2.8", "v6.19"];
 
+/** Guest page frame number of the table that maps an address by a small page. */
+function tableOf({ vm }: Machine, address: number): number {
+  vm.walkAddr(address / 4096, 0);
+  return (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk.tables[1];
+}
+
 describe.each(ERAS)("shadow paging of %s", (kernel) => {
   const machineOf = () => new Machine(kernel, { paging: "shadow" });
 
@@ -179,9 +185,7 @@ describe.each(ERAS)("shadow paging of %s", (kernel) => {
     const machine = machineOf();
     machine.slot(1, ROM, MB2);
     machine.run("store", ROM);
-    const { vm } = machine;
-    vm.walkAddr(ROM / 4096, 0);
-    const table = (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk.tables[1] * 4096;
+    const table = tableOf(machine, ROM) * 4096;
     expect(machine.run("store", table).emulateInstruction).toBe(1);
     machine.run("store", ROM);
     // The page is let go, and the guest writes it itself.
@@ -245,25 +249,22 @@ describe.each(ERAS)("shadow paging of %s", (kernel) => {
     const { vm } = machine;
     machine.slot(1, ROM, MB2);
     machine.run("store", ROM);
-    vm.walkAddr(ROM / 4096, 0);
-    const { tables } = (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk;
-    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(true);
-    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(false);
+    const table = tableOf(machine, ROM);
+    expect(vm.kvmMmuUnprotectPage(table)).toBe(true);
+    expect(vm.kvmMmuUnprotectPage(table)).toBe(false);
     machine.run("store", ROM);
-    vm.kvmMmuPteWrite(tables[1] * 4096 + 8, 16);
-    expect(vm.kvmMmuUnprotectPage(tables[1])).toBe(false);
+    vm.kvmMmuPteWrite(table * 4096 + 8, 16);
+    expect(vm.kvmMmuUnprotectPage(table)).toBe(false);
   });
 
   it("lets an event be delivered to a stack that lies in a shadowed table", () => {
     const machine = machineOf();
-    const { vm } = machine;
     machine.slot(1, ROM, MB2);
     machine.run("store", ROM);
-    vm.walkAddr(ROM / 4096, 0);
-    const { tables } = (vm as unknown as { guestWalk: { tables: number[] } }).guestWalk;
-    machine.run("store", tables[1] * 4096);
+    const table = tableOf(machine, ROM);
+    machine.run("store", table * 4096);
     machine.run("store", ROM);
-    expect(machine.run("event", tables[1] * 4096).emulateInstruction).toBeUndefined();
+    expect(machine.run("event", table * 4096).emulateInstruction).toBeUndefined();
   });
 });
 

@@ -93,6 +93,14 @@ describe.each(ERAS)("vCPUs of %s", (kernel) => {
   });
 });
 
+describe("a machine", () => {
+  it.each([0, 256, 1.5, -1])("of %d vCPUs is refused", (vcpus) => {
+    expect(() => new Machine("v4.2", { vcpus })).toThrow(
+      `EINVAL: vcpus: ${vcpus} is not allowed; allowed: 1 to 255`,
+    );
+  });
+});
+
 describe("a scenario with several vCPUs", () => {
   const scenario = {
     cpu: "sandy-bridge-ep",
