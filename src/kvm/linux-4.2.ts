@@ -6,7 +6,6 @@
  * It is one object on two buses. The MMIO bus never finds it, for a write that has a length runs past its end, and whoever
  * closes the machine frees it twice.
  */
-
 import { KVM_FAST_MMIO_BUS, KVM_PIO_BUS, type KvmBus } from "./io-bus.js";
 import {
   type Ioeventfd,

@@ -2,7 +2,6 @@
  * Linux 6.19: the emulator, the exit handlers of VMX and SVM. Kernel counterparts: arch/x86/kvm/x86.c, vmx/vmx.c and
  * svm/svm.c.
  */
-
 import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import { PAGE } from "../x86/mmu.js";
 import { IOIO_IN, IOIO_STR } from "../x86/vmcb.js";

@@ -198,6 +198,12 @@ export abstract class KvmMemslots extends KvmIrqchip {
     return this.host.find(slot.hva(gfn));
   }
 
+  /** Host page frame number behind a guest page of a slot; undefined where the host has nothing mapped. */
+  protected pfnOf(slot: Memslot, gfn: number): number | undefined {
+    const vma = this.vmaOf(slot, gfn);
+    return vma === undefined ? undefined : vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
+  }
+
   markPageDirty(slot: Memslot, gfn: number): void {
     slot.dirtyBitmap?.add(gfn - slot.baseGfn);
   }
@@ -213,11 +219,11 @@ export abstract class KvmMemslots extends KvmIrqchip {
   /** Host page frame number behind a guest page. @throws KvmError EFAULT where there is none */
   protected guestFrame(gfn: number): number {
     const slot = this.findMemslot(gfn);
-    const vma = slot === undefined ? undefined : this.vmaOf(slot, gfn);
-    if (slot === undefined || vma === undefined) {
+    const pfn = slot === undefined ? undefined : this.pfnOf(slot, gfn);
+    if (pfn === undefined) {
       throw new KvmError("EFAULT", `no memory at guest page frame 0x${gfn.toString(16)}`);
     }
-    return vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
+    return pfn;
   }
 
   /** Publishes a set of slots, waits until nobody uses the old one, and makes the generation final. */

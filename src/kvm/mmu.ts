@@ -7,7 +7,7 @@
  */
 import { PAGE } from "../x86/mmu.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
-import { KvmError } from "./errno.js";
+import { ERRNO, KvmError } from "./errno.js";
 import { SharedLine } from "./kvm.js";
 import type { Memslot } from "./memslots.js";
 import { KvmPageTables } from "./page-tables.js";
@@ -45,10 +45,10 @@ export const EMULTYPE_SKIP = 1 << 1;
 export const EMULTYPE_NO_DECODE = 1 << 2;
 export const EMULTYPE_PF = 1 << 3;
 
-/** A fault, as -EFAULT to userspace. */
-const EFAULT = 14;
+/** What a page may be used for, as far as the guest and not the slot decides. */
+type GuestRights = Pick<LeafAccess, "writable" | "user" | "executable">;
 
-const NATIVE_ACCESS = { user: true, executable: true } as const;
+const ALL_ACCESS: GuestRights = { writable: true, user: true, executable: true };
 
 export abstract class Mmu extends KvmPageTables {
   protected readonly mmuLine = new SharedLine();
@@ -136,8 +136,7 @@ export abstract class Mmu extends KvmPageTables {
 
   protected hvaToPfn(slot: Memslot, gfn: number): number {
     this.counts[KVM.hvaToPfn]++;
-    const vma = this.vmaOf(slot, gfn);
-    return vma === undefined ? KVM_PFN_ERR_FAULT : vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
+    return this.pfnOf(slot, gfn) ?? KVM_PFN_ERR_FAULT;
   }
 
   /** What a page without memory behind it makes of the fault; null: go on and map it. `gva` is 0 under TDP. */
@@ -149,51 +148,48 @@ export abstract class Mmu extends KvmPageTables {
 
   /** A write to a read-only slot: nothing is mapped or remembered, the instruction is emulated. */
   kvmHandleBadPage(_gfn: number, pfn: number): number {
-    return pfn === KVM_PFN_ERR_RO_FAULT ? EMULATE : -EFAULT;
+    return pfn === KVM_PFN_ERR_RO_FAULT ? EMULATE : -ERRNO.EFAULT;
   }
 
   /** Installs the leaf for a page, and the tables above it: as `pageFault()`. */
   directMap(gfn: number, pfn: number, level: number, write: boolean): number {
     const table = this.tableAbove(gfn, level);
     const index = entryIndex(gfn, level);
-    const pages = 2 ** (9 * (level - 1));
-    const mapWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
-    const result = this.mmuSetSpte(
-      table,
-      index,
-      level,
-      gfn - (gfn % pages),
-      pfn < 0 ? pfn : pfn - (pfn % pages),
-      {
-        ...NATIVE_ACCESS,
-        // A page without a slot has all rights.
-        writable: mapWritable || pfn === KVM_PFN_NOSLOT,
-        hostWritable: mapWritable,
-        speculative: false,
-      },
-      write,
-    );
+    const result = this.mapPage(table, index, level, gfn, pfn, ALL_ACCESS, write);
     if (level === 1) this.directPtePrefetch(table, index, gfn);
     return result;
+  }
+
+  /** Writes the leaf for a page, or for the large page around it: as `mmuSetSpte()`. A page without a slot has all rights. */
+  protected mapPage(
+    table: number,
+    index: number,
+    level: number,
+    gfn: number,
+    pfn: number,
+    rights: GuestRights,
+    write: boolean,
+  ): number {
+    const pages = 2 ** (9 * (level - 1));
+    const hostWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
+    const writable = rights.writable && (hostWritable || pfn === KVM_PFN_NOSLOT);
+    const access = { ...rights, writable, hostWritable, speculative: false };
+    const first = pfn < 0 ? pfn : pfn - (pfn % pages);
+    return this.mmuSetSpte(table, index, level, gfn - (gfn % pages), first, access, write);
   }
 
   /** The table whose entry is to map a page at a level, made if it is missing; a large page in its place goes. */
   private tableAbove(gfn: number, leafLevel: number): number {
     let table = this.root;
     for (let level = this.levels; level > leafLevel; level--) {
-      const index = entryIndex(gfn, level);
-      this.readSpte(table, index, level);
-      if (this.spteFormat.isPresent(this.spteLow, this.spteHigh)) {
-        if (!this.spteFormat.isLeaf(level, this.spteLow)) {
-          table = entryPfn(this.spteLow, this.spteHigh);
-          continue;
-        }
-        this.writeSpte(table, index, this.spteFormat.nonPresent);
-        this.kvmFlushRemoteTlbs();
+      this.readSpte(table, entryIndex(gfn, level), level);
+      const { spteLow, spteHigh, spteFormat } = this;
+      if (spteFormat.isPresent(spteLow, spteHigh) && !spteFormat.isLeaf(level, spteLow)) {
+        table = entryPfn(spteLow, spteHigh);
+        continue;
       }
-      const next = this.allocateTable();
-      this.writeSpte(table, index, this.spteFormat.table(next));
-      table = next;
+      table = this.allocateTable();
+      this.linkTable(table);
     }
     return table;
   }
@@ -219,10 +215,7 @@ export abstract class Mmu extends KvmPageTables {
     if (wasPresent) {
       const isTable = !spteFormat.isLeaf(level, old);
       if (isTable) this.dropTable(entryPfn(old, oldHigh), level - 1);
-      if (isTable || entryPfn(old, oldHigh) !== pfn) {
-        this.writeSpte(table, index, spteFormat.nonPresent);
-        this.kvmFlushRemoteTlbs();
-      }
+      if (isTable || entryPfn(old, oldHigh) !== pfn) this.dropSpte(table, index);
     }
     if (pfn === KVM_PFN_NOSLOT) {
       this.markMmioSpte(table, index, gfn, access);
@@ -303,7 +296,7 @@ export abstract class Mmu extends KvmPageTables {
     for (let at = start; at < end; at++) {
       const pfn = this.hvaToPfn(slot, base + at);
       if (pfn < 0) return false;
-      const access = { ...NATIVE_ACCESS, writable: true, hostWritable: true, speculative: true };
+      const access = { ...ALL_ACCESS, hostWritable: true, speculative: true };
       this.mmuSetSpte(table, at, 1, base + at, pfn, access, false);
     }
     return true;

@@ -229,6 +229,19 @@ export abstract class KvmPageTables extends KvmMemslots {
     this.counts[KVM.spteInstall]++;
   }
 
+  /** Empties an entry that was present, and makes the processors forget it. */
+  protected dropSpte(table: number, index: number): void {
+    this.writeSpte(table, index, this.spteFormat.nonPresent);
+    this.kvmFlushRemoteTlbs();
+  }
+
+  /** Makes the entry that was read last reference a table; what is present there goes first. */
+  protected linkTable(next: number): void {
+    const { spteTable, spteIndex, spteFormat } = this;
+    if (spteFormat.isPresent(this.spteLow, this.spteHigh)) this.dropSpte(spteTable, spteIndex);
+    this.writeSpte(spteTable, spteIndex, spteFormat.table(next));
+  }
+
   protected readSpte(table: number, index: number, level: number): void {
     this.spteTable = table;
     this.spteIndex = index;

@@ -16,7 +16,7 @@ import { PAGE } from "../x86/mmu.js";
 import { ENTRIES, ENTRY_BYTES, entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { ALL_RIGHTS, KvmGuestWalk } from "./guest-walk.js";
 import type { Memslot } from "./memslots.js";
-import { KVM_PFN_NOSLOT, PFERR_FETCH, PFERR_RSVD, PFERR_WRITE, RET_MMIO_PF_INVALID } from "./mmu.js";
+import { PFERR_FETCH, PFERR_RSVD, PFERR_WRITE, RET_MMIO_PF_INVALID } from "./mmu.js";
 import { KVM } from "./primitives.js";
 import type { Vcpu } from "./vcpu.js";
 
@@ -115,44 +115,29 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     const { guestWalk, vcpu } = this;
     let table = vcpu.shadowRoot;
     for (let level = this.levels; level > leafLevel; level--) {
-      const index = entryIndex(page, level);
       const hasTable = level - 1 >= guestWalk.level;
       const span = 2 ** (9 * (level - 1));
       const gfn = hasTable ? guestWalk.tables[level - 1] : guestWalk.gfn - (guestWalk.gfn % span);
       const rights = guestWalk.rights[hasTable ? level - 1 : 0];
       const next = this.getShadowPage(gfn, level - 1, !hasTable, rights).table;
-      this.link(table, index, level, next);
+      this.readSpte(table, entryIndex(page, level), level);
+      if (!this.references(level, next)) this.linkTable(next);
       table = next;
     }
-    const pages = 2 ** (9 * (leafLevel - 1));
-    const gfn = guestWalk.gfn - (guestWalk.gfn % pages);
     const index = entryIndex(page, leafLevel);
-    const mapWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
-    const access = {
-      // A page whose dirty flag is clear must fault once more for its first write.
-      writable: guestWalk.writable && guestWalk.dirty && (mapWritable || pfn === KVM_PFN_NOSLOT),
-      user: guestWalk.user,
-      executable: guestWalk.executable,
-      hostWritable: mapWritable,
-      speculative: false,
-    };
-    const target = pfn < 0 ? pfn : pfn - (pfn % pages);
-    const result = this.mmuSetSpte(table, index, leafLevel, gfn, target, access, write);
-    if (pfn >= 0) this.remember(gfn, table, index, leafLevel);
+    const { gfn, user, executable } = guestWalk;
+    // A page whose dirty flag is clear must fault once more for its first write.
+    const rights = { writable: guestWalk.writable && guestWalk.dirty, user, executable };
+    const result = this.mapPage(table, index, leafLevel, gfn, pfn, rights, write);
+    if (pfn >= 0) this.remember(gfn - (gfn % 2 ** (9 * (leafLevel - 1))), table, index, leafLevel);
     return result;
   }
 
-  /** Makes an entry reference a table. */
-  private link(table: number, index: number, level: number, next: number): void {
-    this.readSpte(table, index, level);
+  /** Whether the entry that was read last, at a level, references a table. */
+  private references(level: number, table: number): boolean {
     const { spteLow, spteHigh, spteFormat } = this;
-    const isPresent = spteFormat.isPresent(spteLow, spteHigh);
-    if (isPresent && !spteFormat.isLeaf(level, spteLow) && entryPfn(spteLow, spteHigh) === next) return;
-    if (isPresent) {
-      this.writeSpte(table, index, spteFormat.nonPresent);
-      this.kvmFlushRemoteTlbs();
-    }
-    this.writeSpte(table, index, spteFormat.table(next));
+    const isTable = spteFormat.isPresent(spteLow, spteHigh) && !spteFormat.isLeaf(level, spteLow);
+    return isTable && entryPfn(spteLow, spteHigh) === table;
   }
 
   /** @param rights what the entries above allow, or for a part of a large page all entries */
@@ -238,10 +223,7 @@ export abstract class ShadowMmu extends KvmGuestWalk {
   private unlink({ table, level }: ShadowPage, child: number): void {
     for (let index = 0; index < ENTRIES; index++) {
       this.readSpte(table, index, level);
-      const { spteLow, spteHigh, spteFormat } = this;
-      const isTable = spteFormat.isPresent(spteLow, spteHigh) && !spteFormat.isLeaf(level, spteLow);
-      if (isTable && entryPfn(spteLow, spteHigh) === child)
-        this.writeSpte(table, index, spteFormat.nonPresent);
+      if (this.references(level, child)) this.writeSpte(table, index, this.spteFormat.nonPresent);
     }
   }
 

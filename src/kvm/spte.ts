@@ -204,6 +204,8 @@ export class SpteFormat {
   private readonly always: bigint;
   /** Address bits that are set in every MMIO SPTE, and by how much the gfn's bits below them are moved up. */
   private readonly l1tfMask: bigint;
+  /** Bits of an MMIO SPTE in which the gfn stands where it belongs. */
+  private readonly mmioAddress: bigint;
 
   /**
    * @param accessedDirty the processor keeps accessed and dirty flags in the entries
@@ -234,6 +236,9 @@ export class SpteFormat {
       l1tf && geometry.physicalAddressBits < 52 - Number(L1TF_BITS)
         ? (1n << width) - (1n << (width - L1TF_BITS))
         : 0n;
+    let taken = layout.mmioMask | layout.mmioAccess | this.l1tfMask | (this.l1tfMask << L1TF_BITS);
+    for (const { bits, at } of layout.generation) taken |= ((1n << BigInt(bits)) - 1n) << BigInt(at);
+    this.mmioAddress = ~taken;
   }
 
   /** An entry that references a table. */
@@ -317,12 +322,8 @@ export class SpteFormat {
 
   /** The guest page frame number in an MMIO SPTE. */
   gfnOf(low: number, high: number): number {
-    const { layout, l1tfMask } = this;
-    const entry = (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-    let mask = layout.mmioMask | layout.mmioAccess;
-    for (const { bits, at } of layout.generation) mask |= ((1n << BigInt(bits)) - 1n) << BigInt(at);
-    const address =
-      (entry & ~mask & ~l1tfMask & ~(l1tfMask << L1TF_BITS)) | ((entry >> L1TF_BITS) & l1tfMask);
+    const entry = spteValue(low, high);
+    const address = (entry & this.mmioAddress) | ((entry >> L1TF_BITS) & this.l1tfMask);
     return Number(BigInt.asUintN(52, address) >> 12n);
   }
 

@@ -6,7 +6,7 @@ import type { CalibratedRow, PciTestdevStudy } from "../study/result.js";
 import { cyclesAxis, type Figure, figureLayout, plotlyText } from "./figure.js";
 import { cycles, percent } from "./format.js";
 import type { Records } from "./records.js";
-import { CATEGORY_FILLS, CHARACTER_WIDTH, INK, LABEL_TICKS } from "./theme.js";
+import { barMarker, CATEGORY_FILLS, CHARACTER_WIDTH, INK, LABEL_TICKS } from "./theme.js";
 
 const ROW_HEIGHT = 52;
 /** Room for the words behind the longest bar. */
@@ -56,18 +56,13 @@ export function plotBreakdown(study: PciTestdevStudy): Figure {
 const namesOf = (rows: readonly CalibratedRow[]) => rows.map(({ name }) => plotlyText(name));
 
 function bar(rows: readonly CalibratedRow[], category: Category): Figure["data"][number] {
-  const { color, shape } = CATEGORY_FILLS[category];
   return {
     type: "bar",
     orientation: "h",
     name: category,
     y: namesOf(rows),
     x: rows.map(({ breakdown }) => breakdown[category]),
-    marker: {
-      color,
-      line: { color: INK, width: 0.6 },
-      pattern: { shape, fgcolor: INK, fillmode: "overlay", size: 7, solidity: 0.15 },
-    },
+    marker: barMarker(CATEGORY_FILLS[category]),
     hovertemplate: `%{y}<br>${category}: %{x:.1f} cycles<extra></extra>`,
   };
 }

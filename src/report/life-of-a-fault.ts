@@ -3,10 +3,11 @@
  * the signals of the eventfd in a strip, and below it what each step took, in counts.
  */
 import { type FaultStep, type LifeOfFault, SPTE_STATES, type SpteState } from "../study/life-of-a-fault.js";
+import { walkReferences } from "../study/loads.js";
 import { type Figure, figureLayout, plotlyText } from "./figure.js";
 import { hex } from "./format.js";
 import type { Records } from "./records.js";
-import { CATEGORY_FILLS, type Fill, FONT, GRID, INK, LABEL_TICKS, SPTE_FILLS } from "./theme.js";
+import { barMarker, CATEGORY_FILLS, type Fill, FONT, GRID, LABEL_TICKS, SPTE_FILLS } from "./theme.js";
 
 /** Rows of the strip from top to bottom. */
 const ROWS = ["exits", "SPTE", "generation", "signals"];
@@ -26,8 +27,8 @@ const counted = (primitive: string) => (step: FaultStep) => step.counts[primitiv
 
 /** Of the processor's walks, to the guest's paging structures and to the EPT's. */
 function references({ counts }: FaultStep): number {
-  const own = Object.entries(counts).filter(([primitive]) => /^(guest|ept)WalkRef/.test(primitive));
-  return own.reduce((total, [, count]) => total + count, 0);
+  const { guest, ept } = walkReferences(counts);
+  return guest + ept;
 }
 
 /** In the order in which they are stacked. */
@@ -127,19 +128,13 @@ function columnText({ number, by, what }: FaultStep): string {
 
 const titleOf = ({ number, what }: FaultStep) => `step ${number}, ${plotlyText(what)}`;
 
-const marker = ({ color, shape }: Fill) => ({
-  color,
-  line: { color: INK, width: 0.6 },
-  pattern: { shape, fgcolor: INK, fillmode: "overlay", size: 7, solidity: 0.15 },
-});
-
 function bars(steps: readonly FaultStep[], { name, fill, of }: Kind): Figure["data"][number] {
   return {
     type: "bar",
     name,
     x: steps.map(({ number }) => number),
     y: steps.map(of),
-    marker: marker(fill),
+    marker: barMarker(fill),
     customdata: steps.map(titleOf),
     hovertemplate: `%{customdata}<br>${name}: %{y}<extra></extra>`,
   };
@@ -159,7 +154,7 @@ function cells(steps: readonly FaultStep[], state: SpteState): Figure["data"][nu
     y: own.map(() => 0.84),
     base: own.map(() => row - 0.42),
     width: own.map(() => 1),
-    marker: marker(SPTE_FILLS[state]),
+    marker: barMarker(SPTE_FILLS[state]),
     customdata: own.map((step) => [titleOf(step), step.after.spte]),
     hovertemplate: `%{customdata[0]}<br>SPTE %{customdata[1]}: ${state}<extra></extra>`,
   };

@@ -26,6 +26,13 @@ export interface Fill {
   readonly shape: string;
 }
 
+/** What plotly makes a filled bar from. */
+export const barMarker = ({ color, shape }: Fill) => ({
+  color,
+  line: { color: INK, width: 0.6 },
+  pattern: { shape, fgcolor: INK, fillmode: "overlay", size: 7, solidity: 0.15 },
+});
+
 export const CATEGORY_FILLS: Readonly<Record<Category, Fill>> = {
   walk: { color: VERMILLION, shape: "" },
   memory: { color: PURPLE, shape: "\\" },

@@ -36,10 +36,10 @@ export function countLoads(mmu: Mmu, ledger: Ledger, { places, stride, warmUp, c
   return ledger.toRecord();
 }
 
-/** References to the paging structures of the guest, and to those of the EPT. */
+/** References to the paging structures of the guest, and to those of the EPT; a count that is not there is 0. */
 export function walkReferences(counts: Counts): { readonly guest: number; readonly ept: number } {
   const sum = (side: string) =>
-    MEMORY_LEVELS.reduce((total, level) => total + counts[`${side}WalkRef${level}`], 0);
+    MEMORY_LEVELS.reduce((total, level) => total + (counts[`${side}WalkRef${level}`] ?? 0), 0);
   return { guest: sum("guest"), ept: sum("ept") };
 }
 
