@@ -130,10 +130,6 @@ export class CoalescedMmioDevice implements KvmIoDevice {
     return this.kvm.coalescedMmioWrite(this, addr, len, value);
   }
 
-  read(): number {
-    return -ERRNO.EOPNOTSUPP;
-  }
-
   destructor(): void {
     this.kvm.coalescedMmioRelease(this);
   }

@@ -17,7 +17,7 @@ import {
 import { PAGE } from "../x86/mmu.js";
 import { highOf, lowOf } from "../x86/page-number.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
-import { Mmu } from "./mmu.js";
+import { KvmMmuNotifier } from "./mmu-notifier.js";
 import { KVM } from "./primitives.js";
 
 /** Rights before any entry has taken one away. */
@@ -43,7 +43,7 @@ export class GuestWalk {
   errorCode = 0;
 }
 
-export abstract class KvmGuestWalk extends Mmu {
+export abstract class KvmGuestWalk extends KvmMmuNotifier {
   protected readonly guestWalk = new GuestWalk();
 
   /** Walks for an access to a linear page; the result is in `guestWalk`. False: the guest itself faults. */

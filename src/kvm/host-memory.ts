@@ -24,6 +24,7 @@ export interface Vma {
 
 const PAGES_2M = 2 ** 9;
 const PAGES_1G = 2 ** 18;
+const PAGES = { "4K": 1, thp: PAGES_2M, "2M": PAGES_2M, "1G": PAGES_1G } as const;
 
 /** First frame: 4 Gbyte, above the hypervisor's own tables. First page of the process's mappings: 16 Tbyte. */
 const FIRST_PFN = 0x10_0000;
@@ -31,6 +32,8 @@ const FIRST_PAGE = 2 ** 32;
 
 export class HostMemory {
   private readonly vmas: Vma[] = [];
+  /** Pages that are not resident, by host virtual page number. */
+  private readonly discarded = new Set<number>();
   /** The one found last, which is mostly the next one, too. */
   private last: Vma | undefined;
   private nextPfn = FIRST_PFN;
@@ -65,6 +68,27 @@ export class HostMemory {
     if (last !== undefined && hva >= last.start && hva < last.start + last.bytes) return last;
     this.last = this.vmas.find(({ start, bytes }) => hva >= start && hva < start + bytes);
     return this.last;
+  }
+
+  /**
+   * madvise(MADV_DONTNEED) for the pages from one address to before another (bytes): they are not resident until the next
+   * access.
+   */
+  discard(start: number, end: number): void {
+    for (let page = start / PAGE; page < end / PAGE; page++) this.discarded.add(page);
+  }
+
+  isResident(hva: number): boolean {
+    return !this.discarded.has(hva / PAGE);
+  }
+
+  /** An access by the process or for it makes the page resident, and with it all of a huge page. */
+  faultIn(hva: number): void {
+    if (this.isResident(hva)) return;
+    const page = hva / PAGE;
+    const pages = PAGES[this.find(hva)?.backing ?? "4K"];
+    const first = page - (page % pages);
+    for (let one = first; one < first + pages; one++) this.discarded.delete(one);
   }
 }
 

@@ -4,7 +4,7 @@
  * Kernel counterpart: the opcode tables of arch/x86/kvm/emulate.c.
  */
 
-export type Operation = "memory" | "fetch" | "event" | "out" | "in" | "vmcall";
+export type Operation = "memory" | "fetch" | "event" | "out" | "in" | "vmcall" | "mov-cr3";
 
 export interface InstructionForm {
   readonly operation: Operation;
@@ -53,6 +53,8 @@ export const INSTRUCTION_FORMS = {
   outs: { ...NOTHING, operation: "out", encoding: [0x6e], string: true },
   ins: { ...NOTHING, operation: "in", encoding: [0x6c], string: true },
   vmcall: { ...NOTHING, operation: "vmcall", encoding: [0x0f, 0x01, 0xc1] },
+  /** `mov %rdi,%cr3`, of the root that is loaded already: what a switch of address spaces does to the caches. */
+  "mov-cr3": { ...NOTHING, operation: "mov-cr3", encoding: [0x0f, 0x22, 0xdf] },
 } as const satisfies Readonly<Record<string, InstructionForm>>;
 
 export type InstructionName = keyof typeof INSTRUCTION_FORMS;

@@ -34,8 +34,8 @@ const { ENOENT, EOPNOTSUPP } = ERRNO;
 export interface KvmIoDevice {
   /** 0, or -EOPNOTSUPP if the device does not take the write. */
   write(addr: U64, len: number, value: U64): number;
-  /** 0, or -EOPNOTSUPP if the device does not take the read. */
-  read(addr: U64, len: number): number;
+  /** 0, or -EOPNOTSUPP if the device does not take the read. Absent: it takes none. */
+  read?(addr: U64, len: number): number;
   /** Frees the device, when the machine goes while it is still on a bus. */
   destructor?(): void;
 }
@@ -80,7 +80,7 @@ export class KvmIoBus extends Kvm {
       const { device } = ranges[cookie];
       const at = canonical(addr);
       const found = this.countedCmp(at, addU64(at, len), ranges[cookie]) === 0;
-      if (found && device.write(at, len, canonical(value)) === 0) return cookie;
+      if (found && this.kvmIodeviceWrite(device, at, len, canonical(value)) === 0) return cookie;
     }
     return this.ioBusAccess(bus, addr, len, value, true);
   }
@@ -203,10 +203,23 @@ export class KvmIoBus extends Kvm {
     if (index < 0) return -EOPNOTSUPP;
     for (; index < ranges.length && this.countedCmp(at, end, ranges[index]) === 0; index++) {
       const { device } = ranges[index];
-      const result = isWrite ? device.write(at, len, written) : device.read(at, len);
+      const result = isWrite
+        ? this.kvmIodeviceWrite(device, at, len, written)
+        : this.kvmIodeviceRead(device, at, len);
       if (result === 0) return index;
     }
     return -EOPNOTSUPP;
+  }
+
+  private kvmIodeviceWrite(device: KvmIoDevice, addr: U64, len: number, value: U64): number {
+    this.indirectCall();
+    return device.write(addr, len, value);
+  }
+
+  private kvmIodeviceRead(device: KvmIoDevice, addr: U64, len: number): number {
+    if (device.read === undefined) return -EOPNOTSUPP;
+    this.indirectCall();
+    return device.read(addr, len);
   }
 
   private countedCmp(addr: U64, end: U64, range: KvmIoRange): number {

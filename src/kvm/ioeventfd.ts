@@ -2,7 +2,6 @@
  * What KVM_IOEVENTFD takes and what it makes: an eventfd that a guest's write to one address signals, in the kernel and
  * without a trip to userspace. Specified in the kernel's KVM API document, KVM_IOEVENTFD.
  */
-import { ERRNO } from "./errno.js";
 import type { KvmEventfd } from "./eventfd.js";
 import type { BusIndex, KvmIoDevice } from "./io-bus.js";
 import type { U64 } from "./u64.js";
@@ -59,10 +58,6 @@ export class Ioeventfd implements KvmIoDevice {
 
   write(addr: U64, len: number, value: U64): number {
     return this.kvm.ioeventfdWrite(this, addr, len, value);
-  }
-
-  read(): number {
-    return -ERRNO.EOPNOTSUPP;
   }
 
   destructor(): void {

@@ -108,9 +108,10 @@ export class KvmIrqchip extends KvmCoalescedMmio {
   }
 
   private lapicAccess(addr: number, len: number): number {
+    if (!this.irqchipInKernel) return -ERRNO.EOPNOTSUPP;
     const { apicBase } = this;
-    const inside = addr >= apicBase && addr + len <= apicBase + LAPIC_MMIO_LENGTH;
-    if (!this.irqchipInKernel || !inside) return -ERRNO.EOPNOTSUPP;
+    this.indirectCall();
+    if (addr < apicBase || addr + len > apicBase + LAPIC_MMIO_LENGTH) return -ERRNO.EOPNOTSUPP;
     this.counts[KVM.inKernelDevice]++;
     return 0;
   }

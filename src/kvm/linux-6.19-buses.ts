@@ -1,15 +1,21 @@
 /**
  * The I/O buses of Linux 6.19: a range goes in after those it compares equal to, so that they keep their order; a
  * registration does not wait for those who search; length 0 goes with ports ("KVM_CAP_IOEVENTFD_ANY_LENGTH", e9ea5069d9e5);
- * the ring of coalesced writes also takes ports, and fills up at 169 entries only.
+ * the ring of coalesced writes also takes ports, and fills up at 169 entries only. Devices are called through retpolines,
+ * where speculation is mitigated.
  */
 import { KVM_COALESCED_MMIO_MAX, type KvmCoalescedMmioZone } from "./coalesced-mmio.js";
 import { type Errno, KvmError } from "./errno.js";
 import { type BusIndex, KVM_MMIO_BUS, KVM_PIO_BUS, type KvmIoRange } from "./io-bus.js";
 import { KVM_IOEVENTFD_FLAG_DATAMATCH } from "./ioeventfd.js";
 import { Linux4_2_8 } from "./linux-4.2.8.js";
+import { KVM } from "./primitives.js";
 
 export class Linux6_19Buses extends Linux4_2_8 {
+  protected override indirectCall(): void {
+    if (this.options.mitigations === "auto") this.counts[KVM.retpoline]++;
+  }
+
   override get ioeventfdNoLengthExcludes(): number {
     return KVM_IOEVENTFD_FLAG_DATAMATCH;
   }

@@ -216,13 +216,23 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     return this.allowedLevel(slot, gfn, backing === "1G" ? 3 : backing === "4K" ? 1 : 2);
   }
 
+  protected override kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
+    if (this.trace !== null) this.record({ event: "kvm_unmap_hva_range", start, end });
+    return super.kvmMmuNotifierInvalidateRangeStart(start, end);
+  }
+
+  /** Nothing is out of sync, which is seen without the lock. */
+  protected override kvmMmuSyncRoots(): void {
+    this.vcpu.mmioGva = 0;
+  }
+
   /** The TDP MMU maps one page a fault. */
   protected override directPtePrefetch(): void {}
 
   /** Faults share the lock of the TDP MMU; only shadow paging takes it for itself. */
   protected override lockMmu(): void {
     if (!this.tdpEnabled) {
-      super.lockMmu();
+      this.writeLockMmu();
       return;
     }
     this.counts[KVM.mmuLockRead]++;

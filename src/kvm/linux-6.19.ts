@@ -4,7 +4,7 @@
  */
 import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import { PAGE } from "../x86/mmu.js";
-import { IOIO_IN, IOIO_STR } from "../x86/vmcb.js";
+import { IOIO_IN, IOIO_STR, VMEXIT_NPF } from "../x86/vmcb.js";
 import { EXIT_REASON_EPT_MISCONFIG, IO_QUALIFICATION_IN, IO_QUALIFICATION_STRING } from "../x86/vmcs.js";
 import { KVM_FAST_MMIO_BUS } from "./io-bus.js";
 import { Linux6_19Mmu } from "./linux-6.19-mmu.js";
@@ -99,6 +99,21 @@ export class Linux6_19 extends Linux6_19Mmu {
     const result = this.skipEmulatedInstruction();
     if (result !== 0 && this.vcpu.trapFlag) this.injectDebugException();
     return result;
+  }
+
+  // Exits.
+
+  /** Handlers are called through a table, but those of EPT misconfigurations and nested page faults directly. */
+  override handleExit(): number {
+    const { vcpu, isSvm } = this;
+    if (this.options.mitigations === "auto") this.counts[KVM.exitMitigation]++;
+    if (this.exitReasonOf(vcpu) !== (isSvm ? VMEXIT_NPF : EXIT_REASON_EPT_MISCONFIG)) this.indirectCall();
+    return super.handleExit();
+  }
+
+  protected override runUserspace(): void {
+    if (this.options.mitigations === "auto") this.counts[KVM.userspaceExitMitigation]++;
+    super.runUserspace();
   }
 
   // VMX.

@@ -32,6 +32,12 @@ export interface MemoryRegion {
   readonly userspaceAddr: number;
 }
 
+/** Guest pages: page frame number of the first, and how many. Kernel counterpart: `struct kvm_gfn_range`. */
+export interface GfnRange {
+  readonly baseGfn: number;
+  readonly npages: number;
+}
+
 /** Kernel counterpart: `struct kvm_memory_slot`. */
 export class Memslot {
   /** Being deleted or moved. */
@@ -191,6 +197,25 @@ export abstract class KvmMemslots extends KvmIrqchip {
     if (low === 0) return undefined;
     const slot = memslots[low - 1];
     return gfn < slot.baseGfn + slot.npages ? slot : undefined;
+  }
+
+  /** The host's memory behind guest pages, from `first` to before `end`, slot by slot: first address, and the one after it. */
+  protected hvaRanges(first: number, end: number): (readonly [start: number, end: number])[] {
+    const parts = this.memslots.map((slot): readonly [number, number] => {
+      const last = Math.min(end, slot.baseGfn + slot.npages);
+      return [slot.hva(Math.max(first, slot.baseGfn)), slot.hva(last)];
+    });
+    return parts.filter(([start, after]) => start < after);
+  }
+
+  /** The guest pages whose memory is at host virtual addresses from `start` to before `end`, slot by slot. */
+  protected gfnRanges(start: number, end: number): GfnRange[] {
+    const ranges = this.memslots.map(({ baseGfn, npages, userspaceAddr }) => {
+      const first = Math.max(0, (start - userspaceAddr) / PAGE);
+      const last = Math.min(npages, (end - userspaceAddr) / PAGE);
+      return { baseGfn: baseGfn + first, npages: last - first };
+    });
+    return ranges.filter(({ npages }) => npages > 0);
   }
 
   /** The host's mapping behind a guest page of a slot. */

@@ -2,8 +2,8 @@
  * How KVM answers faults on guest-physical addresses: it finds the slot, maps the page, or marks a page without a slot so
  * that the next access to it is known for MMIO at once. Kernel counterpart: arch/x86/kvm/mmu.c of Linux 4.2.
  *
- * Left out: MMU notifiers and asynchronous page faults (the host's memory is always resident), and the limit on the number
- * of shadow pages.
+ * Left out: MMU notifiers but for the one that takes pages away (`mmu-notifier.ts`), asynchronous page faults (a page that the
+ * host took back is there again at once), and the limit on the number of shadow pages.
  */
 import { PAGE } from "../x86/mmu.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
@@ -136,6 +136,7 @@ export abstract class Mmu extends KvmPageTables {
 
   protected hvaToPfn(slot: Memslot, gfn: number): number {
     this.counts[KVM.hvaToPfn]++;
+    this.host.faultIn(slot.hva(gfn));
     return this.pfnOf(slot, gfn) ?? KVM_PFN_ERR_FAULT;
   }
 
@@ -288,12 +289,16 @@ export abstract class Mmu extends KvmPageTables {
     }
   }
 
-  /** Fills the entries from `start` to before `end`; `base` is the page of the table's first. False where no one slot is. */
+  /**
+   * Fills the entries from `start` to before `end`, or to the first page that the host would have to bring back; `base` is the
+   * page of the table's first. False where no one slot is, or nothing was filled.
+   */
   private directPtePrefetchMany(table: number, start: number, end: number, base: number): boolean {
     const slot = this.gfnToMemslot(base + start);
     if (slot === undefined || slot.invalid || slot.readonly || slot.dirtyBitmap !== null) return false;
     if (base + end > slot.baseGfn + slot.npages) return false;
     for (let at = start; at < end; at++) {
+      if (!this.host.isResident(slot.hva(base + at))) return at > start;
       const pfn = this.hvaToPfn(slot, base + at);
       if (pfn < 0) return false;
       const access = { ...ALL_ACCESS, hostWritable: true, speculative: true };
@@ -404,8 +409,13 @@ export abstract class Mmu extends KvmPageTables {
     return this.allowedLevel(slot, gfn, 2);
   }
 
-  /** Takes the lock of KVM's tables. */
+  /** Takes the lock of KVM's tables for a fault. */
   protected lockMmu(): void {
+    this.writeLockMmu();
+  }
+
+  /** Takes it to be alone with the tables. */
+  protected writeLockMmu(): void {
     this.counts[KVM.mmuLock]++;
     if (this.take(this.mmuLine)) this.counts[KVM.mmuLockContended]++;
   }

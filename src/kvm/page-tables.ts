@@ -6,7 +6,7 @@
 import { PAGE } from "../x86/mmu.js";
 import { ENTRIES, entryIndex, entryPfn } from "../x86/physical-memory.js";
 import type { VmOptions } from "./kvm.js";
-import { KVM_MEM_LOG_DIRTY_PAGES, KvmMemslots, type Memslot } from "./memslots.js";
+import { type GfnRange, KVM_MEM_LOG_DIRTY_PAGES, KvmMemslots, type Memslot } from "./memslots.js";
 import { KVM } from "./primitives.js";
 import { type Spte, SpteFormat, type SpteLayout, spteLayout3_9, spteValue } from "./spte.js";
 import type { Vcpu } from "./vcpu.js";
@@ -147,15 +147,18 @@ export abstract class KvmPageTables extends KvmMemslots {
     this.protectLeaf(spteTable, spteIndex, spteLevel, false);
   }
 
-  /** Calls with each leaf of a slot: table and index, level, guest page frame number; its words are in `spteLow`, `spteHigh`. */
+  /**
+   * Calls with each leaf that maps one of these pages, which are in one slot: table and index, level, guest page frame number
+   * of its first page; its words are in `spteLow`, `spteHigh`.
+   */
   protected forEachLeaf(
-    slot: Memslot,
+    { baseGfn, npages }: GfnRange,
     visit: (table: number, index: number, level: number, gfn: number) => void,
   ): void {
-    const end = slot.baseGfn + slot.npages;
+    const end = baseGfn + npages;
     const descend = (table: number, level: number, base: number): void => {
       const span = 2 ** (9 * (level - 1));
-      const first = Math.max(0, Math.floor((slot.baseGfn - base) / span));
+      const first = Math.max(0, Math.floor((baseGfn - base) / span));
       for (let index = first; index < ENTRIES && base + index * span < end; index++) {
         this.readSpte(table, index, level);
         const { spteLow, spteHigh, spteFormat } = this;

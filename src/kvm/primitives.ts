@@ -11,9 +11,13 @@ const KVM_PRIMITIVES = [
   "exitEptMisconfig",
   "exitNpf",
   "exitException",
+  "exitCrAccess",
+  "exitMitigation",
+  "retpoline",
   "vmread",
   "skipEmulatedInstruction",
   "hypercall",
+  "setCr3",
   "fastPioOut",
   "fastPioIn",
   "vcpuMatchMmioGpa",
@@ -49,6 +53,7 @@ const KVM_PRIMITIVES = [
   "srcuReaderAwaited",
   "userspaceExitIo",
   "userspaceExitMmio",
+  "userspaceExitMitigation",
   "userspaceDeviceModel",
 ] as const;
 

@@ -15,10 +15,13 @@
 import { PAGE } from "../x86/mmu.js";
 import { ENTRIES, ENTRY_BYTES, entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { ALL_RIGHTS, KvmGuestWalk } from "./guest-walk.js";
-import type { Memslot } from "./memslots.js";
+import type { GfnRange, Memslot } from "./memslots.js";
 import { PFERR_FETCH, PFERR_RSVD, PFERR_WRITE, RET_MMIO_PF_INVALID } from "./mmu.js";
 import { KVM } from "./primitives.js";
 import type { Vcpu } from "./vcpu.js";
+
+/** Small pages in the largest that an entry maps. */
+const LARGEST_PAGE = 2 ** 18;
 
 /** Kernel counterpart: `struct kvm_mmu_page`. */
 interface ShadowPage {
@@ -44,6 +47,22 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     vcpu.guestCr3 = cr3;
     if (this.tdpEnabled) vcpu.cpu.writeCr3(cr3);
     else this.mmuLoad(vcpu);
+  }
+
+  /**
+   * Emulates MOV to CR3 of the root that is loaded already, which is what the guest's instruction does: it asks for a TLB
+   * without what the guest has changed in its tables since.
+   */
+  kvmSetCr3(): void {
+    this.counts[KVM.setCr3]++;
+    this.kvmMmuSyncRoots();
+    this.flushTlb(this.vcpu);
+  }
+
+  /** Brings the shadow in line with the guest's tables, which it always is; the linear address of MMIO is forgotten. */
+  protected kvmMmuSyncRoots(): void {
+    this.lockMmu();
+    this.vcpu.mmioGva = 0;
   }
 
   /** Gives a vCPU the shadow of its guest's root. */
@@ -274,16 +293,19 @@ export abstract class ShadowMmu extends KvmGuestWalk {
   }
 
   protected override forEachLeaf(
-    slot: Memslot,
+    range: GfnRange,
     visit: (table: number, index: number, level: number, gfn: number) => void,
   ): void {
     if (this.tdpEnabled) {
-      super.forEachLeaf(slot, visit);
+      super.forEachLeaf(range, visit);
       return;
     }
+    const { baseGfn, npages } = range;
     for (const gfn of this.rmap.keys()) {
-      if (gfn < slot.baseGfn || gfn >= slot.baseGfn + slot.npages) continue;
-      this.forEachRmap(gfn, (table, index, level) => visit(table, index, level, gfn));
+      if (gfn + LARGEST_PAGE <= baseGfn || gfn >= baseGfn + npages) continue;
+      this.forEachRmap(gfn, (table, index, level) => {
+        if (gfn + 2 ** (9 * (level - 1)) > baseGfn) visit(table, index, level, gfn);
+      });
     }
   }
 

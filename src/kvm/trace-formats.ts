@@ -13,6 +13,7 @@ import {
   KVM_ISA_SVM,
   KVM_ISA_UNKNOWN,
   KVM_ISA_VMX,
+  type KvmCr,
   type KvmEmulateInsn,
   type KvmEntry,
   type KvmExit,
@@ -29,6 +30,7 @@ import {
   type KvmPageFault,
   type KvmPio,
   type KvmTdpMmuSpteChanged,
+  type KvmUnmapHvaRange,
   type KvmUserspaceExit,
   type MarkMmioSpte,
   type ShadowPage,
@@ -431,6 +433,22 @@ const FORMATS: { readonly [N in EventName]: readonly Format<N>[] } = {
       printk<KvmInjException>`${symbol("exception", EXCEPTIONS_6_19)}${errorCode6_19}${mark("reinjected", " [reinjected]")}`,
     ],
     [UP_TO_4_2_8, printk<KvmInjException>`${symbol("exception", EXCEPTIONS_3_9)} (0x${errorCode3_9})`],
+  ],
+  kvm_cr: [
+    [
+      ALL,
+      printk<KvmCr>`cr_${choice("rw", [
+        ["read", 0],
+        ["write", 1],
+      ])} ${hex("cr")} = 0x${hex64("val")}`,
+    ],
+  ],
+  kvm_unmap_hva_range: [
+    [
+      V6,
+      // %#016lx: the width counts 0x.
+      printk<KvmUnmapHvaRange>`mmu notifier unmap range: 0x${hex64("start", 14)} -- 0x${hex64("end", 14)}`,
+    ],
   ],
   vcpu_match_mmio: [
     [

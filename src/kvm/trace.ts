@@ -116,6 +116,21 @@ export interface KvmInjException {
   readonly reinjected?: boolean;
 }
 
+export interface KvmCr {
+  readonly event: "kvm_cr";
+  /** 0 = MOV from the control register, 1 = MOV to it */
+  readonly rw: 0 | 1;
+  readonly cr: number;
+  readonly val: U64;
+}
+
+/** v6: the host takes back memory, by host virtual addresses in bytes. */
+export interface KvmUnmapHvaRange {
+  readonly event: "kvm_unmap_hva_range";
+  readonly start: U64;
+  readonly end: U64;
+}
+
 export interface VcpuMatchMmio {
   readonly event: "vcpu_match_mmio";
   readonly gva: U64;
@@ -260,6 +275,8 @@ export type TraceEvent =
   | KvmUserspaceExit
   | KvmHypercall
   | KvmInjException
+  | KvmCr
+  | KvmUnmapHvaRange
   | VcpuMatchMmio
   | MarkMmioSpte
   | HandleMmioPageFault

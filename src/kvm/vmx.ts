@@ -5,6 +5,7 @@
  */
 import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import {
+  EXIT_REASON_CR_ACCESS,
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
   EXIT_REASON_EXCEPTION_NMI,
@@ -25,6 +26,7 @@ const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
   [EXIT_REASON_EPT_VIOLATION]: KVM.exitEptViolation,
   [EXIT_REASON_IO_INSTRUCTION]: KVM.exitIoInstruction,
   [EXIT_REASON_EXCEPTION_NMI]: KVM.exitException,
+  [EXIT_REASON_CR_ACCESS]: KVM.exitCrAccess,
   [EXIT_REASON_VMCALL]: KVM.exitVmcall,
 });
 
@@ -46,6 +48,8 @@ export class Vmx extends X86 {
         return this.handleIo();
       case EXIT_REASON_EXCEPTION_NMI:
         return this.handleException();
+      case EXIT_REASON_CR_ACCESS:
+        return this.handleCr();
       default:
         return this.handleVmcall();
     }
@@ -80,6 +84,14 @@ export class Vmx extends X86 {
     }
     this.skipEmulatedInstruction();
     return this.kvmFastPioOut(qualification >>> 16, (qualification & 7) + 1);
+  }
+
+  /** MOV to CR3, which exits without TDP only. */
+  handleCr(): number {
+    const cr = this.exitQualification() & 15;
+    if (this.trace !== null) this.record({ event: "kvm_cr", rw: 1, cr, val: this.vcpu.guestCr3 });
+    this.kvmSetCr3();
+    return this.kvmSkipEmulatedInstruction();
   }
 
   /** A page fault of the guest, which exits without TDP only. */

@@ -6,6 +6,8 @@ import { FETCH, READ, WRITE } from "../x86/access.js";
 import { EPT_VIOLATION, NESTED_PAGE_FAULT, type Outcome, PAGE, PAGE_FAULT, TRANSLATED } from "../x86/mmu.js";
 import { IOIO_IN, IOIO_STR, IOIO_SZ8, VMEXIT_IOIO, VMEXIT_NPF, VMEXIT_VMMCALL } from "../x86/vmcb.js";
 import {
+  CR_QUALIFICATION_MOV_RDI_TO_CR3,
+  EXIT_REASON_CR_ACCESS,
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
   EXIT_REASON_EXCEPTION_NMI,
@@ -201,7 +203,7 @@ export abstract class X86 extends KvmEmulator {
 
   // Exits to userspace.
 
-  private runUserspace(): void {
+  protected runUserspace(): void {
     const { vcpu } = this;
     const { exitReason, addr, suberror } = vcpu.run;
     if (this.trace !== null) this.record({ event: "kvm_userspace_exit", reason: exitReason, errno: 0 });
@@ -234,6 +236,8 @@ export abstract class X86 extends KvmEmulator {
       case "vmcall":
         this.exitFromInstruction(vcpu, EXIT_REASON_VMCALL, 0, VMEXIT_VMMCALL, 0);
         return true;
+      case "mov-cr3":
+        return this.runMovToCr3(vcpu);
       case "out":
       case "in":
         return this.runPortAccess(vcpu);
@@ -264,6 +268,16 @@ export abstract class X86 extends KvmEmulator {
     return false;
   }
 
+  /** The processor drops what it may have cached by the root. Without TDP the root is KVM's, and the instruction exits. */
+  private runMovToCr3(vcpu: Vcpu): boolean {
+    if (!this.tdpEnabled) {
+      this.exitOfVmx(vcpu, EXIT_REASON_CR_ACCESS, CR_QUALIFICATION_MOV_RDI_TO_CR3);
+      return true;
+    }
+    vcpu.cpu.writeCr3(vcpu.guestCr3);
+    return false;
+  }
+
   private runPortAccess(vcpu: Vcpu): boolean {
     const { form, port, size } = vcpu.instruction;
     if (this.ioBitmapPasses(port, size)) return false;
@@ -281,25 +295,30 @@ export abstract class X86 extends KvmEmulator {
 
   /** An exit that the instruction itself causes. */
   private exitFromInstruction(
-    { vmcs, vmcb, instruction, rip }: Vcpu,
+    vcpu: Vcpu,
     exitReason: number,
     qualification: number,
     exitCode: number,
     exitInfo1: number,
   ): void {
-    const { length } = instruction.form.encoding;
-    if (this.isSvm) {
-      vmcb.exitCode = exitCode;
-      vmcb.exitInfo1 = exitInfo1;
-      vmcb.exitInfo2 = rip + length;
-      vmcb.nextRip = rip + length;
-      vmcb.exitIntInfo = 0;
-      vmcb.instructionBytes = 0;
+    if (!this.isSvm) {
+      this.exitOfVmx(vcpu, exitReason, qualification);
       return;
     }
+    const { vmcb, instruction, rip } = vcpu;
+    const { length } = instruction.form.encoding;
+    vmcb.exitCode = exitCode;
+    vmcb.exitInfo1 = exitInfo1;
+    vmcb.exitInfo2 = rip + length;
+    vmcb.nextRip = rip + length;
+    vmcb.exitIntInfo = 0;
+    vmcb.instructionBytes = 0;
+  }
+
+  private exitOfVmx({ vmcs, instruction }: Vcpu, exitReason: number, qualification: number): void {
     vmcs.exitReason = exitReason;
     vmcs.exitQualification = qualification;
-    vmcs.instructionLength = length;
+    vmcs.instructionLength = instruction.form.encoding.length;
     vmcs.idtVectoringInfo = 0;
   }
 

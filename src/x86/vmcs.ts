@@ -5,6 +5,7 @@
 
 export const EXIT_REASON_EXCEPTION_NMI = 0;
 export const EXIT_REASON_VMCALL = 18;
+export const EXIT_REASON_CR_ACCESS = 28;
 export const EXIT_REASON_IO_INSTRUCTION = 30;
 export const EXIT_REASON_EPT_VIOLATION = 48;
 export const EXIT_REASON_EPT_MISCONFIG = 49;
@@ -12,6 +13,9 @@ export const EXIT_REASON_EPT_MISCONFIG = 49;
 /** Bits of the exit qualification of an I/O instruction: size - 1 in bits 2:0, IN, string, the port in bits 31:16. */
 export const IO_QUALIFICATION_IN = 1 << 3;
 export const IO_QUALIFICATION_STRING = 1 << 4;
+
+/** Exit qualification of MOV to CR3 from RDI: the control register in bits 3:0, 0 for MOV to CR in 5:4, the source in 11:8. */
+export const CR_QUALIFICATION_MOV_RDI_TO_CR3 = 3 + (7 << 8);
 
 /** IDT-vectoring information: valid, of an external interrupt with this vector. */
 export const IDT_VECTORING_VALID = 0x8000_0000;

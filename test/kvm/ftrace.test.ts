@@ -180,6 +180,7 @@ describe("an event's text", () => {
       { event: "check_mmio_spte", spte: 0xfff0_0000_febf_0daen, kvmGen: 0xfff6a, spteGen: 0xfff68 },
       "spte fff00000febf0dae kvm_gen fff6a spte-gen fff68 valid 0",
     ],
+    [{ event: "kvm_cr", rw: 1, cr: 3, val: 0x3ff000 }, "cr_write 3 = 0x3ff000"],
     [{ event: "kvm_mmu_pagetable_walk", addr: 0x1000, pferr: 0 }, "addr 1000 pferr 0 "],
     [{ event: "kvm_mmu_walker_error", pferr: 0b11010 }, "pferr 1a W|RSVD|F"],
   ];
@@ -203,9 +204,10 @@ describe("an event's text", () => {
   it("names exit reasons as the instruction set and the kernel do, and numbers the rest", () => {
     const reason = (exitReason: number, isa: KvmExit["isa"], kernel: TraceFormat) =>
       /reason (.*) rip/.exec(printEvent({ ...VIOLATION, exitReason, isa }, kernel))?.[1];
-    expect([49, 30, 18, 0, 7, 67, 0x80000021].map((code) => reason(code, KVM_ISA_VMX, "v4.2"))).toEqual([
+    expect([49, 30, 28, 18, 0, 7, 67, 0x80000021].map((code) => reason(code, KVM_ISA_VMX, "v4.2"))).toEqual([
       "EPT_MISCONFIG",
       "IO_INSTRUCTION",
+      "CR_ACCESS",
       "VMCALL",
       "EXCEPTION_NMI",
       "PENDING_INTERRUPT",
@@ -239,6 +241,10 @@ describe("an event's text", () => {
     for (const kernel of ["v3.9", "v4.2", "v4.2.8"] as const) {
       expect(() => printEvent(fast, kernel)).toThrow(`Linux ${kernel} has no tracepoint kvm_fast_mmio`);
     }
+    // The kernel's width of 16 counts "0x".
+    const unmap: TraceEvent = { event: "kvm_unmap_hva_range", start: 0, end: 0x7f00_0000_1000 };
+    expect(printEvent(unmap, "v6.19")).toBe("mmu notifier unmap range: 0x00000000000000 -- 0x007f0000001000");
+    expect(TRACE_FORMATS.filter((kernel) => hasTracepoint(kernel, unmap.event))).toEqual(["v6.19"]);
     const check: TraceEvent = { event: "check_mmio_spte", spte: 0n, kvmGen: 0, spteGen: 0 };
     expect(() => printEvent(check, "v3.9")).toThrow("Linux v3.9 has no tracepoint check_mmio_spte");
     expect(TRACE_FORMATS.map((kernel) => hasTracepoint(kernel, "kvm_mmu_invalidate_zap_all_pages"))).toEqual([
@@ -374,6 +380,8 @@ const FIELDS: { readonly [N in TraceEvent["event"]]: (kernel: TraceFormat) => fc
     isV6(kernel)
       ? fc.record({ exception: u8, errorCode: u32, reinjected: isTrue }, { requiredKeys: ["exception"] })
       : fc.record({ exception: u8, errorCode: u32 }),
+  kvm_cr: () => fc.record({ rw: fc.constantFrom(0, 1), cr: u32, val: u64 }),
+  kvm_unmap_hva_range: () => fc.record({ start: u64, end: u64 }),
   vcpu_match_mmio: () => fc.record({ gva: u64, gpa: address, write: flag, gpaMatch: flag }),
   mark_mmio_spte: (kernel) =>
     fields({ sptep: fc.oneof(fc.constant(0n), big), gfn: address, access: u32 }, kernel !== "v3.9", {

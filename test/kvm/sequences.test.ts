@@ -1,7 +1,7 @@
 /**
  * Whatever guests do and userspace asks for, in whatever order: what a processor may do without KVM is right. After each
  * step, for each vCPU and page: a read that needs no exit reads the memory of the slot that is there now, a write goes to no
- * read-only slot, and to a logged one only where the log has the page already.
+ * read-only slot, and to a logged one only where the log has the page already. What the host took back needs an exit.
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -42,6 +42,19 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("delete", "zap", "move") }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constantFrom("log", "end", "read") }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("discard" as const),
+      // Also of the memory that the guest's own tables are in, up to its last page.
+      first: fc.oneof(page, fc.constantFrom(0x3ff, 0x3f8, 0)),
+      pages: fc.constantFrom(1, 2, 8, 512, 1024),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("mov-cr3" as const), vcpu: fc.nat(1) }),
+  },
 );
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
 
@@ -69,6 +82,14 @@ function take(machine: Machine, one: Step): void {
   if (one.kind === "access") {
     const size = one.op === "movups-store" ? 16 : 8;
     machine.run(one.op, one.page * 4096 + one.offset, { size, vcpu: one.vcpu });
+    return;
+  }
+  if (one.kind === "mov-cr3") {
+    machine.run("mov-cr3", 0, { vcpu: one.vcpu });
+    return;
+  }
+  if (one.kind === "discard") {
+    discard(machine, one.first, one.first + one.pages);
     return;
   }
   if (one.kind === "zap") {
@@ -101,6 +122,23 @@ function take(machine: Machine, one: Step): void {
       return;
     default:
       if (slot.dirtyBitmap !== null) vm.kvmGetDirtyLog(1);
+  }
+}
+
+/** The host takes pages back, which no processor reads or writes then. */
+function discard({ vm }: Machine, first: number, end: number): void {
+  vm.discardPages(first, end);
+  for (const { cpu, id, mmuReload } of vm.vcpus) {
+    if (mmuReload) continue;
+    for (const gfn of PAGES.filter((one) => one >= first && one < end)) {
+      for (const kind of [READ, WRITE]) {
+        const where = { vcpu: id, page: gfn.toString(16), kind };
+        expect({ ...where, exits: cpu.translate(gfn, 0, kind) !== TRANSLATED }).toEqual({
+          ...where,
+          exits: true,
+        });
+      }
+    }
   }
 }
 

@@ -1,0 +1,62 @@
+/**
+ * The host takes memory of the virtual machine back, as a balloon does with madvise(MADV_DONTNEED): before the pages go, KVM
+ * lets go of what maps them. Kernel counterparts: the MMU notifier of virt/kvm/kvm_main.c, and `kvm_unmap_rmapp()` of
+ * arch/x86/kvm/mmu.c (Linux 4.2) or `kvm_tdp_mmu_unmap_gfn_range()` of mmu/tdp_mmu.c (6.19).
+ *
+ * Frames keep their contents here, and a page comes back in the frame it was in: the guest may give away its own paging
+ * structures. The host's pages keep their size too, where the kernel would split a huge one that goes in part. What the host
+ * does to bring a page back, or to clear it, is not counted.
+ */
+import type { GfnRange } from "./memslots.js";
+import { Mmu } from "./mmu.js";
+
+export abstract class KvmMmuNotifier extends Mmu {
+  /**
+   * The host takes the pages from `first` to before `end` (guest page frame numbers) back, as after madvise(MADV_DONTNEED):
+   * the next access to each faults. Pages without a slot have no memory that could be taken. Returns whether anything was
+   * mapped.
+   */
+  discardPages(first: number, end: number): boolean {
+    // No vCPU does it, nor at the same time as what they did last.
+    this.round++;
+    let unmapped = false;
+    for (const [start, after] of this.hvaRanges(first, end)) {
+      if (this.kvmMmuNotifierInvalidateRangeStart(start, after)) unmapped = true;
+      this.host.discard(start, after);
+      this.kvmMmuNotifierInvalidateRangeEnd();
+    }
+    return unmapped;
+  }
+
+  /** Nothing may map the memory when it returns. Host virtual addresses in bytes. Returns whether anything did. */
+  protected kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
+    this.writeLockMmu();
+    const unmapped = this.kvmUnmapHvaRange(start, end);
+    if (unmapped) this.kvmFlushRemoteTlbs();
+    return unmapped;
+  }
+
+  /** A fault that looked for the page meanwhile is not to map what it found, so the lock is taken again. */
+  protected kvmMmuNotifierInvalidateRangeEnd(): void {
+    this.writeLockMmu();
+  }
+
+  /** Empties the entries that map the memory, in whatever slots it is. Returns whether there were any. */
+  kvmUnmapHvaRange(start: number, end: number): boolean {
+    let unmapped = false;
+    for (const range of this.gfnRanges(start, end)) {
+      if (this.kvmUnmapGfnRange(range)) unmapped = true;
+    }
+    return unmapped;
+  }
+
+  /** A large page that holds one of the pages goes as a whole. MMIO SPTEs map no memory. */
+  private kvmUnmapGfnRange(range: GfnRange): boolean {
+    let unmapped = false;
+    this.forEachLeaf(range, (table, index) => {
+      this.writeSpte(table, index, this.spteFormat.nonPresent);
+      unmapped = true;
+    });
+    return unmapped;
+  }
+}
