@@ -11,7 +11,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   kvm: ["x86"],
   patches: ["kvm", "x86"],
   cost: ["kvm", "x86"],
-  workload: ["kvm", "x86"],
+  workload: ["cost", "kvm", "x86"],
   study: ["patches", "workload", "cost", "kvm", "x86"],
   report: ["study", "patches", "workload", "cost", "kvm", "x86"],
   cli: ["report", "study", "patches", "workload", "cost", "kvm", "x86"],
