@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { closestMatch } from "leven";
 import * as z from "zod";
 
 /** The folder with everything that is read at run time. */
@@ -33,7 +34,36 @@ export function integer(low: number, high: number, what: string) {
 }
 
 function bounded(low: number, high: number, error: string) {
-  return z.number({ error }).int({ error }).min(low, { error }).max(high, { error });
+  return z.number({ error }).int({ error }).min(low, { error }).max(high, { error }).describe(error);
+}
+
+/** A number for which `isAllowed` holds; `what` says what it is, `allowed` which it may be. */
+export function number(what: string, allowed: string, isAllowed: (value: number) => boolean) {
+  const error = `${what}, ${allowed}`;
+  return z.number({ error }).refine(isAllowed, { error }).describe(error);
+}
+
+/** true or false; `what` says what is true. */
+export function flag(what: string) {
+  const error = `true or false: ${what}`;
+  return z.boolean({ error }).describe(error);
+}
+
+/** One of some numbers; `what` says what it is, and `allowed` which it may be. */
+export function oneNumberOf<const T extends readonly number[]>(values: T, what: string, allowed: string) {
+  const error = `${what}, ${allowed}`;
+  return z.literal(values, { error }).describe(error);
+}
+
+/** Text that is not empty; `what` says what it is. */
+export function text(what: string) {
+  return z.string({ error: what }).min(1, { error: what }).describe(what);
+}
+
+/** A list; `what` says of what. */
+export function list<T extends z.ZodType>(element: T, what: string) {
+  const error = `a list of ${what}`;
+  return z.array(element, { error }).describe(error);
 }
 
 /** A whole number from `low` to `high`, and multiple of `unit`, that may also be written as "0x..." text. */
@@ -44,7 +74,8 @@ export function address(low: number, high: number, what: string, unit = 1) {
   return z
     .union([z.number(), hexadecimal], { error })
     .transform(Number)
-    .pipe(bounded(low, high, error).multipleOf(unit, { error }));
+    .pipe(bounded(low, high, error).multipleOf(unit, { error }))
+    .describe(error);
 }
 
 /** An object with these fields and no other. */
@@ -55,8 +86,10 @@ export function record<Shape extends z.ZodRawShape>(shape: Shape) {
   });
 }
 
-export function oneOf<const T extends readonly string[]>(values: T) {
-  return z.enum(values, { error: `one of ${values.join(", ")}` });
+/** One of some words; `what`, where it needs saying, says what it is. */
+export function oneOf<const T extends readonly string[]>(values: T, what = "") {
+  const error = `${what}${what && ", "}one of ${values.join(", ")}`;
+  return z.enum(values, { error }).describe(error);
 }
 
 /** Parses `value`; `what` names the input as a whole, such as a file. @throws InputError for its first mistake */
@@ -67,9 +100,51 @@ export function parseInput<T>(schema: z.ZodType<T>, value: unknown, what: string
   const at = [...issue.path];
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0];
-    throw new InputError(place(what, [...at, key]), "is an unknown field", knownKeys(schema, at).join(", "));
+    const known = knownKeys(schema, at);
+    throw new InputError(
+      place(what, [...at, key]),
+      `is an unknown field${suggestion(key, known)}`,
+      known.join(", "),
+    );
   }
   throw new InputError(place(what, at), notAllowed(valueAt(value, at)), issue.message);
+}
+
+/** " (did you mean ...?)" for a word that is close to one that is known, else nothing. */
+export function suggestion(word: string, known: readonly string[]): string {
+  const nearest = closestMatch(word, known, { maxDistance: Math.ceil(word.length / 2) });
+  return nearest === undefined ? "" : ` (did you mean ${nearest}?)`;
+}
+
+/** A field as a reader of the documentation needs it. */
+export interface FieldDescription {
+  /** Such as "memslots[].size". */
+  readonly field: string;
+  /** What it is and may be. */
+  readonly allowed: string;
+  /** As JSON; "required", "as its fields have it" for an object, or "" for what may be absent. */
+  readonly default: string;
+}
+
+/** All fields of an object schema, those of the objects inside it too, in their order. */
+export function describeFields(schema: z.ZodType, prefix = ""): FieldDescription[] {
+  const inner = unwrap(schema);
+  if (inner instanceof z.ZodArray) return describeFields(inner.element as z.ZodType, `${prefix}[]`);
+  if (!(inner instanceof z.ZodObject)) return [];
+  return Object.entries(inner.shape as Record<string, z.ZodType>).flatMap(([key, value]) => {
+    const field = prefix === "" ? key : `${prefix}.${key}`;
+    const described = (unwrap(value) as z.ZodType).description ?? "an object";
+    return [{ field, allowed: described, default: defaultOf(value) }, ...describeFields(value, field)];
+  });
+}
+
+function defaultOf(schema: z.ZodType): string {
+  if (schema instanceof z.ZodDefault) {
+    return unwrap(schema) instanceof z.ZodObject
+      ? "as its fields have it"
+      : JSON.stringify(schema.def.defaultValue);
+  }
+  return schema instanceof z.ZodOptional ? "" : "required";
 }
 
 /** Reads and parses a JSON file of the data folder. @throws InputError */

@@ -17,7 +17,7 @@ import type { CpuGeometry } from "../x86/cpu.js";
 import { PAGE } from "../x86/mmu.js";
 import { provenanceOf } from "./provenance.js";
 import type { Provenance } from "./result.js";
-import { hex } from "./scenario.js";
+import { hex } from "./run/scenario.js";
 
 /** What an SPTE says of its page. A stale one was made under another generation of the memory slots. */
 export const SPTE_STATES = ["not present", "MMIO", "MMIO, stale", "memory"] as const;

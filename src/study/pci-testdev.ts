@@ -23,8 +23,8 @@ import type {
   KernelComparison,
   PciTestdevStudy,
 } from "./result.js";
-import { run } from "./run.js";
-import type { ScenarioInput } from "./scenario.js";
+import { run } from "./run/run.js";
+import type { ScenarioInput } from "./run/scenario.js";
 
 /** A row of kvm-unit-tests as the part of a scenario that makes it. */
 type RowScenario = Pick<ScenarioInput, "workload" | "ioeventfds" | "inKernelPorts" | "deviceModelPorts">;
@@ -235,8 +235,8 @@ function countRows(
   const machine = { cpu, kernel, exitEvicts, memslots: [{ gpa: 0, size: 64 * 2 ** 20 }], accesses, seed };
   return Object.fromEntries(
     Object.entries(rows).map(([name, row]) => {
-      const { counts, scenario } = run({ ...machine, ...row }, "pci-testdev");
-      return [name, perAccess(counts, scenario.accesses)];
+      const measured = run({ ...machine, ...row }, "pci-testdev");
+      return [name, perAccess(measured.counts, measured.accesses)];
     }),
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The guest's paging structures: an identity mapping of what the workload touches, made the way a guest would, as entries
- * in its own memory. The tables take pages from the end of a writable memory slot downwards.
+ * The guest's paging structures, made the way a guest would, as entries in its own memory. The tables take pages from the
+ * end of a writable memory slot downwards.
  */
 import { KvmError } from "../kvm/errno.js";
 import type { ShadowMmu } from "../kvm/shadow-mmu.js";
@@ -44,9 +44,12 @@ export class GuestTables {
   /** Maps the pages from `first` to before `end` (4-Kbyte page numbers) to themselves, with 2-Mbyte pages if `large`. */
   mapIdentity(first: number, end: number, large: boolean): void {
     const step = large ? PAGES_2M : 1;
-    for (let page = first - (first % step); page < end; page += step) {
-      if (large) this.tree.map(page, 2, page, TABLE | PTE_PAGE_SIZE);
-      else this.tree.map(page, 1, page, TABLE);
-    }
+    for (let page = first - (first % step); page < end; page += step) this.map(page, page, large);
+  }
+
+  /** Maps a page to a guest page frame, with a 2-Mbyte page if `large`; both are then multiples of 512. */
+  map(page: number, gfn: number, large: boolean): void {
+    if (large) this.tree.map(page, 2, gfn, TABLE | PTE_PAGE_SIZE);
+    else this.tree.map(page, 1, gfn, TABLE);
   }
 }

@@ -5,7 +5,7 @@ import { type PrimitiveCost, primitiveCosts } from "../../src/cost/primitive-cos
 import { parseFtrace, printFtrace } from "../../src/kvm/ftrace.js";
 import { PRIMITIVES } from "../../src/kvm/primitives.js";
 import { Trace } from "../../src/kvm/trace.js";
-import { run } from "../../src/study/run.js";
+import { run } from "../../src/study/run/run.js";
 
 function cost(
   name: string,

@@ -5,7 +5,7 @@ import { ExitCounts } from "../../src/kvm/exit-counts.js";
 import { printFtrace } from "../../src/kvm/ftrace.js";
 import { PRIMITIVES } from "../../src/kvm/primitives.js";
 import { Trace } from "../../src/kvm/trace.js";
-import { run } from "../../src/study/run.js";
+import { run } from "../../src/study/run/run.js";
 import { Machine } from "./machine.js";
 
 const MMIO = 0xfebf_0800;

@@ -6,8 +6,8 @@ import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { createVm } from "../../src/kvm/eras.js";
 import { KVM_MMIO_BUS } from "../../src/kvm/io-bus.js";
-import { run } from "../../src/study/run.js";
-import type { ScenarioInput } from "../../src/study/scenario.js";
+import { run } from "../../src/study/run/run.js";
+import type { ScenarioInput } from "../../src/study/run/scenario.js";
 
 const MMIO = 0xfebf_0800;
 const STORE = { op: "store", address: MMIO, size: 4, value: 7 } as const;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { run } from "../../src/study/run.js";
+import { run } from "../../src/study/run/run.js";
 import { Ledger, X86_PRIMITIVES } from "../../src/x86/ledger.js";
 import { pmuView } from "../../src/x86/pmu.js";
 

@@ -1,0 +1,105 @@
+/**
+ * The guest of a workload: its vCPUs draw instructions from the mix, and its paging structures map what they touch to itself.
+ */
+import { InputError } from "../../cost/input.js";
+import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
+import type { Vcpu } from "../../kvm/vcpu.js";
+import { type Access, Workload } from "../../workload/workload.js";
+import { PAGE } from "../../x86/mmu.js";
+import type { Machine } from "./machine.js";
+import { doorbellLayout, hex, isMemoryOperation, type Scenario, type ScenarioAccess } from "./scenario.js";
+import { Userspace } from "./userspace.js";
+
+export class DrawnGuest {
+  private readonly workloads: readonly Workload[];
+  private readonly userspace: Userspace;
+
+  /** @throws InputError for a workload that runs into the guest's page tables, or memory too small for them */
+  constructor(private readonly machine: Machine) {
+    const { scenario, vm } = machine;
+    const accesses = scenario.workload.map((access) => resolve(scenario, access));
+    mapAll(machine, accesses);
+    this.workloads = vm.vcpus.map(({ id }) => new Workload(accesses, scenario.seed, id));
+    this.userspace = new Userspace(machine);
+  }
+
+  /** Executes so many instructions on each vCPU, and returns how many that were. */
+  execute(instructions: number): number {
+    const { userspace } = this;
+    for (let rest = instructions; rest > 0; ) {
+      const some = Math.min(rest, userspace.wait);
+      if (this.workloads.length === 1) this.executeAlone(some);
+      else this.executeTogether(some);
+      userspace.advance(some);
+      rest -= some;
+    }
+    return instructions * this.workloads.length;
+  }
+
+  private executeAlone(instructions: number): void {
+    const [workload] = this.workloads;
+    const { vm } = this.machine;
+    const { vcpu } = vm;
+    for (let i = 0; i < instructions; i++) {
+      workload.next(vcpu.instruction);
+      if (workload.access.fresh) this.refresh(vcpu);
+      vm.execute();
+    }
+  }
+
+  private executeTogether(instructions: number): void {
+    const { vm } = this.machine;
+    for (let i = 0; i < instructions; i++) {
+      for (const vcpu of vm.vcpus) {
+        const workload = this.workloads[vcpu.id];
+        workload.next(vcpu.instruction);
+        if (workload.access.fresh) this.refresh(vcpu);
+      }
+      vm.executeTogether();
+    }
+  }
+
+  /** The guest maps its pages to themselves. */
+  private refresh({ instruction: { page, offset, size, count } }: Vcpu): void {
+    const end = page + Math.ceil((offset + size * count) / PAGE);
+    this.machine.vm.discardPages(page, end);
+  }
+}
+
+/** The access with everything that the scenario says elsewhere or not at all. */
+function resolve({ doorbells }: Scenario, access: ScenarioAccess): Access {
+  const { op, size, count } = access;
+  if (op !== "kick" && op !== "doorbell-read") {
+    const { footprint = size * count, stride = size, workingSet = footprint } = access;
+    return { ...access, op, footprint, stride, workingSet };
+  }
+  if (doorbells === undefined) throw new Error(`${op} without doorbells`);
+  const { address, queues, pio } = doorbells;
+  const { stride } = doorbellLayout(doorbells);
+  const footprint = stride * (queues - 1) + size;
+  const instruction = op === "kick" ? (pio ? "out" : "store") : pio ? "in" : "load";
+  return { ...access, op: instruction, address, footprint, stride, workingSet: footprint };
+}
+
+/** Maps every page that the workload touches to itself. */
+function mapAll(machine: Machine, accesses: readonly Access[]): void {
+  const { tables, guestMemory, scenario, what } = machine;
+  const touched = accesses
+    .filter(({ op }) => isMemoryOperation(INSTRUCTION_FORMS[op].operation))
+    .map(({ address, footprint }) => ({ first: address, end: address + footprint }));
+  machine.mapping(() => {
+    for (const { first, end } of touched) {
+      tables.mapIdentity(Math.floor(first / PAGE), Math.ceil(end / PAGE), scenario.guestPages === "2M");
+    }
+  });
+  const end = guestMemory.end * PAGE;
+  const firstTable = tables.firstGfn * PAGE;
+  const hit = touched.find((range) => range.first < end && range.end > firstTable);
+  if (hit !== undefined) {
+    throw new InputError(
+      `${what}: workload`,
+      `${hex(hit.first)} to ${hex(hit.end - 1)} runs into the guest's page tables`,
+      `addresses below ${hex(firstTable)} or from ${hex(end)}, the end of the last writable slot, on`,
+    );
+  }
+}

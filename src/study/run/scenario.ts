@@ -1,0 +1,289 @@
+/**
+ * A scenario: everything that decides a run, as one JSON-serialisable object. `scenario-schema.ts` has its fields; here is
+ * what they owe each other.
+ */
+import { loadCpu } from "../../cost/cpu-profile.js";
+import {
+  describeFields,
+  type FieldDescription,
+  InputError,
+  notAllowed,
+  parseInput,
+} from "../../cost/input.js";
+import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
+import { PLACES_OF_A_CHAIN } from "../../workload/pattern.js";
+import { PAGE } from "../../x86/mmu.js";
+import { LEAST_INSTRUCTIONS } from "./precision.js";
+import {
+  type DOORBELL_OPS,
+  type ParsedScenario,
+  type ScenarioInput,
+  scenarioSchema,
+} from "./scenario-schema.js";
+
+export type { ScenarioInput };
+
+/** A complete scenario. */
+export interface Scenario extends ParsedScenario {
+  readonly workload: readonly ScenarioAccess[];
+  readonly warmup: number;
+}
+
+type ParsedAccess = ParsedScenario["workload"][number];
+
+export interface ScenarioAccess extends ParsedAccess {
+  readonly size: NonNullable<ParsedAccess["size"]>;
+}
+
+/** Warm-up of a workload, in instructions. A recording counts from its first. */
+const WARM_UP = 64;
+
+const PORTS = 0x1_0000;
+const PORTS_ALLOWED = "ports 0x0 to 0xffff";
+
+/** Checks a scenario and fills in its defaults. @throws InputError that names the field, the value and what is allowed */
+export function parseScenario(input: unknown, what = "scenario"): Scenario {
+  const parsed = parseInput(scenarioSchema, input, what);
+  const { doorbells, recording } = parsed;
+  const scenario: Scenario = {
+    ...parsed,
+    workload: parsed.workload.map((access) => ({
+      ...access,
+      size: access.size ?? (isDoorbellOp(access.op) ? (doorbells?.size ?? 2) : 1),
+    })),
+    warmup: parsed.warmup ?? (recording === undefined ? WARM_UP : 0),
+  };
+  const refuse: Refuse = (field, found, allowed) => {
+    throw new InputError(`${what}: ${field}`, found, allowed);
+  };
+  checkKernel(scenario, refuse);
+  checkAddresses(scenario, refuse);
+  for (const [index, access] of scenario.workload.entries()) {
+    checkAccess(scenario, access, `workload[${index}]`, refuse);
+  }
+  checkSource(scenario, refuse);
+  return scenario;
+}
+
+/** Every field of a scenario with what it may be and its default. */
+export function scenarioFields(): FieldDescription[] {
+  return describeFields(scenarioSchema);
+}
+
+export function isDoorbellOp(op: ScenarioAccess["op"]): op is (typeof DOORBELL_OPS)[number] {
+  return op === "kick" || op === "doorbell-read";
+}
+
+/** Addresses of the doorbells: bytes from one to the next, and bytes of all pages or ports that they take. */
+export function doorbellLayout({ queues, perPage, size, pio }: NonNullable<Scenario["doorbells"]>): {
+  readonly stride: number;
+  readonly bytes: number;
+} {
+  if (pio) return { stride: size, bytes: size * queues };
+  return { stride: PAGE / perPage, bytes: PAGE * Math.ceil(queues / perPage) };
+}
+
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
+
+type Refuse = (field: string, found: string, allowed: string) => never;
+
+/** Parameters of KVM and the processor that came later than some of the kernels. */
+function checkKernel({ kernel, ...parameters }: Scenario, refuse: Refuse): void {
+  for (const [parameter, usual] of [
+    ["mmioCaching", true],
+    ["l1tf", false],
+    ["mitigations", "off"],
+  ] as const) {
+    const value = parameters[parameter];
+    if (value === usual || kernel === "v6.19") continue;
+    const allowed = `${JSON.stringify(usual)}: ${kernel} is older than the parameter, v6.19 has it`;
+    refuse(parameter, notAllowed(value), allowed);
+  }
+}
+
+/** A range of addresses and what it is called. */
+interface Range {
+  readonly field: string;
+  readonly first: number;
+  readonly bytes: number;
+}
+
+function checkAddresses(scenario: Scenario, refuse: Refuse): void {
+  const { memslots, doorbells, ioeventfds, userspace } = scenario;
+  const beyond = beyondProcessor(scenario);
+  const slots: Range[] = memslots.map(({ gpa, size }, index) => ({
+    field: `memslots[${index}]`,
+    first: gpa,
+    bytes: size,
+  }));
+  if (doorbells !== undefined) {
+    const { address, size, perPage, pio, datamatch, len } = doorbells;
+    const { stride, bytes } = doorbellLayout(doorbells);
+    const range = { field: "doorbells", first: address, bytes };
+    if (pio && address + bytes > PORTS) refuse("doorbells.queues", text(range), PORTS_ALLOWED);
+    if (!pio && address % PAGE !== 0) {
+      refuse("doorbells.address", notAllowed(hex(address)), "the beginning of a page, a multiple of 4096");
+    }
+    if (!pio && size > stride)
+      refuse("doorbells.perPage", notAllowed(perPage), `at most ${PAGE / size}, for kicks of ${size} bytes`);
+    if (datamatch && len === 0)
+      refuse("doorbells.len", notAllowed(len), "1, 2, 4 or 8 bytes, where the value has to match");
+    if (doorbells.slot === "read-only" && pio)
+      refuse("doorbells.slot", notAllowed("read-only"), "none for ports");
+    if (doorbells.slot === "read-only") slots.push(range);
+  }
+  slots.forEach((range, index) => {
+    if (beyond(range)) refuse(range.field, `${text(range)} is not allowed`, beyond.allowed);
+    const other = slots.slice(0, index).find((before) => overlap(before, range));
+    if (other !== undefined) {
+      const found = `${text(range)} overlaps ${other.field}, ${text(other)}`;
+      refuse(range.field, found, "slots that do not overlap");
+    }
+  });
+  ioeventfds.forEach(({ addr, len, pio }, index) => {
+    if (pio && addr + len > PORTS)
+      refuse(`ioeventfds[${index}].addr`, `${hex(addr)} is not allowed`, PORTS_ALLOWED);
+  });
+  for (const list of ["inKernelPorts", "deviceModelPorts"] as const) {
+    scenario[list].forEach(({ port, len }, index) => {
+      if (port + len > PORTS) refuse(`${list}[${index}].len`, notAllowed(len), PORTS_ALLOWED);
+    });
+  }
+  userspace.forEach(({ slot, action }, index) => {
+    const field = `userspace[${index}]`;
+    if (slot >= memslots.length) {
+      refuse(`${field}.slot`, notAllowed(slot), `the number of a memory slot, 0 to ${memslots.length - 1}`);
+    }
+    const log = userspace.some((other) => other.slot === slot && other.action === "toggle-dirty-log");
+    if (action === "get-dirty-log" && (log || !memslots[slot].logDirtyPages)) {
+      const allowed = `a slot with logDirtyPages, which nothing toggles: memslots[${slot}] is not one`;
+      refuse(`${field}.slot`, notAllowed(slot), allowed);
+    }
+  });
+}
+
+/** Exactly one thing says what the guest does, and for how long. */
+function checkSource(scenario: Scenario, refuse: Refuse): void {
+  const { workload, recording, accesses, vcpus, precision } = scenario;
+  if (recording !== undefined) {
+    if (workload.length > 0)
+      refuse("workload", "stands beside a recording", "one of them: workload or recording");
+    if (precision !== undefined)
+      refuse("precision", "stands beside a recording", "nothing: a recording has its length");
+    return;
+  }
+  if (precision !== undefined && (accesses ?? 0) < LEAST_INSTRUCTIONS) {
+    const allowed = `at least ${LEAST_INSTRUCTIONS}, the shortest run whose precision can be told`;
+    refuse("accesses", notAllowed(accesses), allowed);
+  }
+  if (workload.length === 0) refuse("workload", "has no access", "at least one access, or a recording");
+  if (accesses === undefined)
+    refuse("accesses", notAllowed(undefined), "number of guest instructions that count");
+  for (let vcpu = 0; vcpu < vcpus; vcpu++) {
+    if (workload.some((access) => access.weight > 0 && (access.vcpu ?? vcpu) === vcpu)) continue;
+    refuse("workload", `has no access of positive weight for vCPU ${vcpu}`, "something to do for each vCPU");
+  }
+}
+
+function checkAccess(scenario: Scenario, access: ScenarioAccess, field: string, refuse: Refuse): void {
+  const { op, size, value, vcpu, pattern, workingSet } = access;
+  if (vcpu !== undefined && vcpu >= scenario.vcpus) {
+    refuse(`${field}.vcpu`, notAllowed(vcpu), `0 to ${scenario.vcpus - 1}, of ${scenario.vcpus} vCPUs`);
+  }
+  if (pattern === "phases" && workingSet === undefined && !isDoorbellOp(op))
+    refuse(`${field}.workingSet`, notAllowed(undefined), "bytes of a working set, for the pattern phases");
+  if (isDoorbellOp(op)) checkDoorbellAccess(scenario, access, field, refuse);
+  else checkInstruction(scenario, { ...access, op }, field, refuse);
+  if (INSTRUCTION_FORMS[isDoorbellOp(op) ? "store" : op].operation === "vmcall") return;
+  if (value >= 2 ** (8 * size)) {
+    refuse(`${field}.value`, notAllowed(value), `what ${size} bytes can hold, below 2^${8 * size}`);
+  }
+}
+
+function checkDoorbellAccess(
+  { doorbells }: Scenario,
+  { op, size, address, footprint, stride, count, fresh, pattern }: ScenarioAccess,
+  field: string,
+  refuse: Refuse,
+): void {
+  if (doorbells === undefined) {
+    refuse(`${field}.op`, notAllowed(op), "an instruction, for there are no doorbells in the scenario");
+  }
+  for (const [name, value, usual] of [
+    ["address", address, 0],
+    ["footprint", footprint, undefined],
+    ["stride", stride, undefined],
+    ["count", count, 1],
+    ["fresh", fresh, false],
+    ["size", size, doorbells.size],
+  ] as const) {
+    if (value !== usual)
+      refuse(`${field}.${name}`, notAllowed(value), `nothing: doorbells says where and how ${op} goes`);
+  }
+  if (pattern === "phases")
+    refuse(
+      `${field}.pattern`,
+      notAllowed(pattern),
+      "sequential, uniform, zipf or pointer-chase for doorbells",
+    );
+}
+
+function checkInstruction(
+  scenario: Scenario,
+  access: ScenarioAccess & { readonly op: keyof typeof INSTRUCTION_FORMS },
+  field: string,
+  refuse: Refuse,
+): void {
+  const { op, address, size, count, fresh, pattern, footprint = size * count, stride = size } = access;
+  const { operation, repeated } = INSTRUCTION_FORMS[op];
+  if (fresh && !isMemoryOperation(operation))
+    refuse(`${field}.fresh`, notAllowed(fresh), `false for ${op}, which has no page`);
+  if (operation === "vmcall" || operation === "mov-cr3") return;
+  if (count > 1 && !repeated)
+    refuse(`${field}.count`, notAllowed(count), `1 for ${op}, which does not repeat`);
+  if (footprint < size * count)
+    refuse(`${field}.footprint`, notAllowed(footprint), `at least size times count, ${size * count} bytes`);
+  const { workingSet = footprint } = access;
+  if (workingSet > footprint || workingSet < size * count) {
+    const allowed = `${size * count} bytes to the footprint, ${footprint}`;
+    refuse(`${field}.workingSet`, notAllowed(workingSet), allowed);
+  }
+  if (pattern === "pointer-chase" && (footprint - size * count) / stride + 1 > PLACES_OF_A_CHAIN) {
+    const allowed = `at most ${PLACES_OF_A_CHAIN} places a stride apart for a pointer-chase`;
+    refuse(`${field}.footprint`, notAllowed(footprint), allowed);
+  }
+  const isVector = op === "movups-load" || op === "movups-store";
+  if (isVector !== (size === 16))
+    refuse(`${field}.size`, notAllowed(size), isVector ? "16 bytes" : "1, 2, 4 or 8 bytes");
+  const range = { field, first: address, bytes: footprint };
+  if (operation !== "in" && operation !== "out") {
+    const beyond = beyondProcessor(scenario);
+    if (beyond(range)) refuse(field, `${text(range)} is not allowed`, beyond.allowed);
+    return;
+  }
+  if (size === 8) refuse(`${field}.size`, notAllowed(size), "1, 2 or 4 bytes for a port");
+  if (address + footprint > PORTS)
+    refuse(`${field}.address`, `${hex(address)} is not allowed`, PORTS_ALLOWED);
+}
+
+/** Whether an instruction accesses memory, so that the guest's tables map what it touches. */
+export function isMemoryOperation(operation: string): boolean {
+  return operation === "memory" || operation === "fetch" || operation === "event";
+}
+
+/** Whether a range ends beyond the processor's physical addresses. */
+function beyondProcessor({ cpu }: Scenario) {
+  const limit = 2 ** loadCpu(cpu).geometry.physicalAddressBits;
+  const allowed = `addresses below ${hex(limit)}, the physical address width of this cpu`;
+  return Object.assign(({ first, bytes }: Range) => first + bytes > limit, { allowed });
+}
+
+function overlap(one: Range, other: Range): boolean {
+  return one.first < other.first + other.bytes && other.first < one.first + one.bytes;
+}
+
+function text({ first, bytes }: Range): string {
+  return `${hex(first)} to ${hex(first + bytes - 1)}`;
+}
