@@ -16,29 +16,48 @@ const STAMP = join(ROOT, "dist", "build.json");
 /** The folders whose code decides a figure, from behaviour to fit. */
 const MODEL = ["x86", "kvm", "patches", "workload", "cost", "study"] as const;
 
+/** Those whose code decides what a scenario counts. */
+const CORE = ["x86", "kvm", "patches", "workload", join("study", "run")] as const;
+
 /** What the build writes beside its output. */
 export interface BuildStamp {
   /** Digest of all of `src/`. */
   readonly source: string;
   /** Digest of the model's folders. */
   readonly model: string;
+  /** Digest of those of the simulation itself. */
+  readonly core: string;
 }
 
 /** The stamp of the code that runs, taken when it is loaded; null for sources that run uncompiled. */
 const compiledFrom: BuildStamp | null =
   import.meta.url.endsWith(".js") && existsSync(STAMP) ? JSON.parse(readFileSync(STAMP, "utf8")) : null;
 
+/** The stamp of the code that runs: of sources that run uncompiled, as they are when it is first asked for. */
+function stamp(): BuildStamp {
+  running ??= compiledFrom ?? buildStamp();
+  return running;
+}
+
+let running: BuildStamp | undefined;
+
 /** The stamp that belongs to the sources as they are now. */
 export function buildStamp(): BuildStamp {
   return {
     source: digest(SOURCES),
     model: digest(...MODEL.map((folder) => join(SOURCES, folder))),
+    core: digest(...CORE.map((folder) => join(SOURCES, folder))),
   };
 }
 
 /** Digest of the code that decides a figure, 8 hex digits. */
 export function modelVersion(): string {
-  return (compiledFrom ?? buildStamp()).model.slice(0, 8);
+  return stamp().model.slice(0, 8);
+}
+
+/** Digest of the code that decides what a scenario counts, every patch among it, 8 hex digits. */
+export function coreVersion(): string {
+  return stamp().core.slice(0, 8);
 }
 
 /** Digest of the data folder: measurements, processor profiles, costs. 8 hex digits. */

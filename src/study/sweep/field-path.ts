@@ -1,0 +1,49 @@
+/**
+ * Fields of a scenario by their path, as the errors of the schema write it: `kernel`, `doorbells.queues`,
+ * `memslots[0].size`. An element of a list that has a name may be meant by it: `workload[reads].weight`.
+ */
+import { InputError, notAllowed } from "../../cost/input.js";
+import type { Json } from "./spec.js";
+
+type JsonObject = { readonly [key: string]: Json };
+
+/** The scenario with another value at a path; what is absent on the way to it becomes an object. */
+export function withField(scenario: JsonObject, path: string, value: Json, what: string): JsonObject {
+  if (!/^\w+(\[[\w-]+\])*(\.\w+(\[[\w-]+\])*)*$/.test(path)) {
+    throw new InputError(what, notAllowed(path), "a field of a scenario, such as kernel or memslots[0].size");
+  }
+  const keys = [...path.matchAll(/\[([\w-]+)\]|(\w+)/g)].map(([, index, key]) =>
+    index === undefined ? { key } : { index },
+  );
+  const replace = (inner: Json | undefined, depth: number): Json => {
+    if (depth === keys.length) return value;
+    const { key, index } = keys[depth];
+    if (index !== undefined) {
+      if (!Array.isArray(inner))
+        throw new InputError(`${what}: ${path}`, "is in no list", "a list in the base");
+      const place = placeOf(inner, index, `${what}: ${path}`);
+      return inner.map((element, at) => (at === place ? replace(element, depth + 1) : element));
+    }
+    const object = inner === undefined ? {} : inner;
+    if (typeof object !== "object" || object === null || Array.isArray(object)) {
+      throw new InputError(`${what}: ${path}`, `${key} is in no object`, "a field of an object in the base");
+    }
+    return { ...object, [key]: replace((object as JsonObject)[key], depth + 1) };
+  };
+  return replace(scenario, 0) as JsonObject;
+}
+
+/** The element of a list that an index or a name means. */
+function placeOf(elements: readonly Json[], index: string, field: string): number {
+  const isNumber = /^\d+$/.test(index);
+  const names = elements.map((element) => (element as { readonly name?: Json } | null)?.name);
+  const place = isNumber ? Number(index) : names.indexOf(index);
+  if (place >= 0 && place < elements.length) return place;
+  const known = names.filter((name) => typeof name === "string");
+  const allowed = [`0 to ${elements.length - 1}`, ...known].join(", ");
+  throw new InputError(
+    field,
+    notAllowed(index),
+    elements.length === 0 ? "nothing: the list is empty" : allowed,
+  );
+}

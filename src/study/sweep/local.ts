@@ -1,0 +1,59 @@
+/**
+ * Executes jobs on this machine: a pool of worker threads, one for each core.
+ */
+import { availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import { Piscina } from "piscina";
+import { InputError, notAllowed } from "../../cost/input.js";
+import type { Executor, Job, Outcome } from "./executor.js";
+
+/** The compiled worker beside this file. */
+const WORKER = fileURLToPath(new URL("./local-worker.js", import.meta.url));
+
+/** Jobs that are given to the pool for each worker: one runs, one waits, so that no worker waits for this thread. */
+const JOBS_PER_WORKER = 2;
+
+export class LocalExecutor implements Executor {
+  /** @param workers threads @throws InputError for none or a thousand */
+  constructor(readonly workers = availableParallelism()) {
+    if (!(Number.isInteger(workers) && workers >= 1 && workers <= 1024))
+      throw new InputError("workers", notAllowed(workers), "a whole number from 1 to 1024");
+  }
+
+  async *execute(jobs: readonly Job[], signal: AbortSignal): AsyncGenerator<Outcome> {
+    signal.throwIfAborted();
+    const threads = Math.min(this.workers, jobs.length);
+    if (threads === 0) return;
+    const pool = new Piscina({ filename: WORKER, minThreads: threads, maxThreads: threads });
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+    });
+    // Nobody may be waiting when it comes.
+    aborted.catch(() => {});
+    const running = new Map<string, Promise<Outcome>>();
+    try {
+      for (let next = 0; next < jobs.length || running.size > 0; ) {
+        while (next < jobs.length && running.size < JOBS_PER_WORKER * threads) {
+          const job = jobs[next++];
+          running.set(job.key, runIn(pool, job));
+        }
+        const outcome = await Promise.race([aborted, ...running.values()]);
+        running.delete(outcome.key);
+        yield outcome;
+      }
+    } finally {
+      await pool.destroy();
+    }
+  }
+}
+
+/** A worker that dies takes its job along, and no other. */
+async function runIn(pool: Piscina<Job, Outcome>, job: Job): Promise<Outcome> {
+  const begin = performance.now();
+  try {
+    return await pool.run(job);
+  } catch (error) {
+    const ms = Math.round(performance.now() - begin);
+    return { key: job.key, status: "failed", error: `the worker ended: ${error}`, ms };
+  }
+}

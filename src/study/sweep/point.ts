@@ -1,0 +1,107 @@
+/**
+ * The points of a sweep: complete scenarios, each with a key that names everything its result depends on.
+ */
+import { createHash } from "node:crypto";
+import { loadCpu } from "../../cost/cpu-profile.js";
+import { InputError } from "../../cost/input.js";
+import { digestOfFile } from "../../workload/recorded/recording.js";
+import { coreVersion } from "../provenance.js";
+import { figureWeights } from "../run/run.js";
+import { parseScenario, type Scenario } from "../run/scenario.js";
+import { type Combination, expand, type SweepSpec } from "./spec.js";
+
+export interface Point {
+  /** Values by field, and the seed. */
+  readonly values: Combination["values"];
+  /** SHA-256 of the canonical scenario, the processor's geometry, the recording and the simulation core, 64 hex digits. */
+  readonly key: string;
+  /** null for one that cannot be. */
+  readonly scenario: Scenario | null;
+  /** Why it cannot be. */
+  readonly error: string | null;
+}
+
+/**
+ * The points of a sweep in its order. A combination that is no valid scenario is a point that fails; where all are such, it
+ * is the specification that is wrong.
+ *
+ * @throws InputError for a specification of which no point can be
+ */
+export async function pointsOf(spec: SweepSpec): Promise<Point[]> {
+  const digests = new Map<string, Promise<string>>();
+  const digest = (file: string) => {
+    const known = digests.get(file) ?? digestOfFile(file);
+    digests.set(file, known);
+    return known;
+  };
+  const points: Point[] = [];
+  for (const { values, scenario } of expand(spec)) {
+    try {
+      const complete = parseScenario(scenario);
+      points.push({ values, key: await keyOf(complete, digest), scenario: complete, error: null });
+    } catch (error) {
+      if (!(error instanceof InputError)) throw error;
+      points.push({ values, key: hash({ invalid: scenario }), scenario: null, error: error.message });
+    }
+  }
+  const [{ error }] = points;
+  if (error !== null && points.every((point) => point.error !== null)) {
+    throw new InputError(
+      `sweep ${spec.name}`,
+      `has no point that can be run; the first: ${error}`,
+      "valid scenarios",
+    );
+  }
+  refuseTwins(points, spec);
+  return points;
+}
+
+/** Two combinations that are one scenario, such as 64 and "0x40" for an address. */
+function refuseTwins(points: readonly Point[], { name }: SweepSpec): void {
+  const seen = new Map<string, Point>();
+  for (const point of points) {
+    const twin = seen.get(point.key);
+    if (twin !== undefined) {
+      const found = `${nameOf(twin.values)} and ${nameOf(point.values)} are the same scenario`;
+      throw new InputError(`sweep ${name}: axes`, found, "values that make a difference");
+    }
+    seen.set(point.key, point);
+  }
+}
+
+/** A point as a person knows it: "kernel=v4.2 seed=1". */
+export function nameOf(values: Point["values"]): string {
+  return Object.entries(shownValues(values))
+    .map(([field, value]) => `${field}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+}
+
+/** The values that tell a point from others: where points have names, lists and objects need not be shown. */
+export function shownValues(values: Point["values"]): Point["values"] {
+  if (values.name === undefined) return values;
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value !== "object"));
+}
+
+/** The key of a complete scenario. @param digest of a recording's file */
+export async function keyOf(scenario: Scenario, digest = digestOfFile): Promise<string> {
+  const { recording, cpu, precision } = scenario;
+  return hash({
+    scenario: { ...scenario, recording: recording && { ...recording, file: await digest(recording.file) } },
+    geometry: loadCpu(cpu).geometry,
+    // The length of the run depends on the costs that make its figure.
+    weights: precision && [...figureWeights(scenario)],
+    core: coreVersion(),
+  });
+}
+
+function hash(value: unknown): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+}
+
+/** JSON with the fields of each object in the order of their names. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner) => {
+    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([one], [other]) => (one < other ? -1 : 1)));
+  });
+}

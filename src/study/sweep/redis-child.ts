@@ -1,0 +1,11 @@
+/** What runs in the child processes of a worker: one job after the other. */
+import { executeQueued, type QueuedJob } from "./redis-processor.js";
+
+// Ctrl-C is for the worker, which ends this process when its job is given back.
+process.on("SIGINT", () => {});
+
+process.on("message", async (job: QueuedJob) => {
+  const outcome = await executeQueued(job);
+  // Nobody is there to take it when the worker was killed.
+  process.send?.(outcome, undefined, undefined, () => {});
+});

@@ -1,0 +1,151 @@
+/**
+ * The specification of a sweep: a base scenario, and which of its fields take which values. It is data, and its expansion
+ * into points is a pure function.
+ */
+import * as z from "zod";
+import { InputError, integer, list, notAllowed, parseInput, record } from "../../cost/input.js";
+import type { ScenarioInput } from "../run/scenario.js";
+import { withField } from "./field-path.js";
+
+/** JSON, as scenarios hold it. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+const NAME = "a name for the sweep's files: letters, digits, dots, dashes and underscores";
+const VALUES = "a list of at least one value";
+
+const values = z.array(z.json(), { error: VALUES }).min(1, { error: VALUES });
+const fields = z.record(z.string(), values, {
+  error: "an object of fields, such as vcpus or memslots[0].size, with lists of values",
+});
+const seed = integer(0, 0xffff_ffff, "seed");
+
+const sweepSpec = record({
+  name: z.string({ error: NAME }).regex(/^[A-Za-z0-9][\w.-]*$/, { error: NAME }),
+  base: z.record(z.string(), z.json(), { error: "a scenario" }),
+  axes: fields.default({}),
+  zip: list(fields, "objects of fields whose values go together").default([]),
+  exclude: list(
+    z.record(z.string(), z.json(), { error: "an object of fields and values" }),
+    "combinations to leave out",
+  ).default([]),
+  seeds: z
+    .union([integer(1, 1e6, "number of seeds"), z.array(seed).min(1)], {
+      error: "a number of seeds, counted from that of the base, or a list of seeds",
+    })
+    .default(1),
+});
+
+/** A sweep as a person writes it. */
+export interface SweepInput extends Omit<z.input<typeof sweepSpec>, "base" | "axes" | "zip" | "exclude"> {
+  readonly base: Partial<ScenarioInput>;
+  /** Fields of the scenario, such as `kernel` or `workload[0].weight`, and the values that each takes: all combinations. */
+  readonly axes?: Readonly<Record<string, readonly unknown[]>>;
+  /** Groups of fields whose values go together, the first with the first and so on. */
+  readonly zip?: readonly Readonly<Record<string, readonly unknown[]>>[];
+  /** Combinations to leave out: points whose fields have all values of one of them. */
+  readonly exclude?: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface SweepSpec {
+  readonly name: string;
+  readonly base: { readonly [field: string]: Json };
+  readonly axes: Readonly<Record<string, readonly Json[]>>;
+  readonly zip: readonly Readonly<Record<string, readonly Json[]>>[];
+  readonly exclude: readonly Readonly<Record<string, Json>>[];
+  /** Each point runs once with each. */
+  readonly seeds: readonly number[];
+}
+
+/** What a point has in place of the base's fields: values by field, then its seed. */
+export interface Combination {
+  readonly values: Readonly<Record<string, Json>>;
+  /** The base with these values. */
+  readonly scenario: { readonly [field: string]: Json };
+}
+
+/** More points than anybody waits for: a mistake in the specification. */
+const MAX_POINTS = 1e6;
+
+/** @throws InputError that names the field, the value and what is allowed */
+export function parseSweep(input: unknown, what = "sweep"): SweepSpec {
+  // What JSON does not have, such as an undefined field, goes here as it would in a file.
+  const parsed = parseInput(sweepSpec, JSON.parse(JSON.stringify(input) ?? "null"), what);
+  const { base, seeds } = parsed;
+  const first = Number(base.seed ?? 1);
+  const spec: SweepSpec = {
+    ...parsed,
+    seeds: typeof seeds === "number" ? Array.from({ length: seeds }, (_, index) => first + index) : seeds,
+  };
+  checkFields(spec, what);
+  return spec;
+}
+
+/** The points in order: axes as written, the last varies fastest; then zipped groups; then seeds. */
+export function expand(spec: SweepSpec, what = "sweep"): Combination[] {
+  const { axes, zip, exclude, seeds, base } = spec;
+  const dimensions: readonly (readonly Readonly<Record<string, Json>>[])[] = [
+    ...Object.entries(axes).map(([field, list]) => list.map((value) => ({ [field]: value }))),
+    ...zip.map(rowsOf),
+    seeds.map((value) => ({ seed: value })),
+  ];
+  const points = dimensions.reduce((product, { length }) => product * length, 1);
+  if (points > MAX_POINTS) {
+    throw new InputError(`${what}: axes`, `give ${points} points`, `at most ${MAX_POINTS} points`);
+  }
+  const all = dimensions.reduce<readonly Readonly<Record<string, Json>>[]>(
+    (before, dimension) => before.flatMap((some) => dimension.map((more) => ({ ...some, ...more }))),
+    [{}],
+  );
+  const kept = all.filter((values) => !exclude.some((pattern) => matches(values, pattern)));
+  if (kept.length === 0) {
+    throw new InputError(`${what}: exclude`, "leaves no point", "exclusions that leave at least one");
+  }
+  return kept.map((values) => ({
+    values,
+    scenario: Object.entries(values).reduce(
+      (scenario, [field, value]) => withField(scenario, field, value, `${what}: axes`),
+      base,
+    ),
+  }));
+}
+
+/** No field twice, groups of one length, exclusions of fields that vary. */
+function checkFields({ axes, zip, exclude, seeds }: SweepSpec, what: string): void {
+  const names = [...Object.keys(axes), ...zip.flatMap((group) => Object.keys(group))];
+  names.forEach((name, index) => {
+    if (name === "seed")
+      throw new InputError(`${what}: axes.seed`, "is no axis", "seeds, for a list of seeds");
+    if (names.indexOf(name) < index)
+      throw new InputError(`${what}: ${name}`, "varies twice", "a field once in all of axes and zip");
+  });
+  zip.forEach((group, index) => {
+    const lengths = Object.entries(group).map(([field, { length }]) => `${field} ${length}`);
+    if (new Set(Object.values(group).map(({ length }) => length)).size > 1) {
+      const found = `has lists of different lengths: ${lengths.join(", ")}`;
+      throw new InputError(`${what}: zip[${index}]`, found, "lists of one length");
+    }
+  });
+  exclude.forEach((pattern, index) => {
+    for (const field of Object.keys(pattern)) {
+      if (names.includes(field) || field === "seed") continue;
+      const allowed = `fields that vary: ${[...names, "seed"].join(", ")}`;
+      throw new InputError(`${what}: exclude[${index}].${field}`, "does not vary", allowed);
+    }
+  });
+  const once = new Set(seeds);
+  const twice = seeds.find((value) => !once.delete(value));
+  if (twice !== undefined) throw new InputError(`${what}: seeds`, notAllowed(twice), "each seed once");
+}
+
+function rowsOf(group: Readonly<Record<string, readonly Json[]>>): Readonly<Record<string, Json>>[] {
+  const [first = []] = Object.values(group);
+  return first.map((_, row) =>
+    Object.fromEntries(Object.entries(group).map(([field, list]) => [field, list[row]])),
+  );
+}
+
+function matches(values: Readonly<Record<string, Json>>, pattern: Readonly<Record<string, Json>>): boolean {
+  return Object.entries(pattern).every(
+    ([field, value]) => JSON.stringify(values[field]) === JSON.stringify(value),
+  );
+}
