@@ -1,5 +1,6 @@
 /**
- * Jupyter for the notebooks and a Chromium for the charts. A study needs neither: what cannot be had costs one line.
+ * Jupyter for the notebooks, a Chromium for the charts and a Redis server for the tests. A study needs none of them: what
+ * cannot be had costs one line.
  */
 import { spawnSync } from "node:child_process";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +12,8 @@ const debianPackages = {
   jupyter: ["jupyter-notebook", "jupyter-nbconvert"],
   // Chromium brings no font along, and a chart without one has no labels.
   chromium: ["chromium", "fonts-dejavu-core"],
+  // Holds the server's program. The package redis-server adds only a service, which it starts.
+  redis: ["redis-tools"],
 };
 
 export const missingJupyter =
@@ -18,6 +21,8 @@ export const missingJupyter =
   "or as root apt-get install jupyter-notebook jupyter-nbconvert";
 const missingChromium =
   "Chromium is missing, so charts are not drawn: install it, or name one in EXITLAB_CHROMIUM";
+const missingRedis =
+  "Redis is missing, so the tests that need a server are skipped: as root apt-get install redis-tools";
 
 const log = inJupyter("setup.log");
 const failuresFile = inJupyter("failed.json");
@@ -26,13 +31,13 @@ const failuresFile = inJupyter("failed.json");
  * How a missing thing is to be installed, as Debian packages or into a Python virtual environment; null when it is
  * there, or when there is no way.
  *
- * @typedef {{ jupyter: "debian" | "venv" | null, chromium: "debian" | null }} Plan
+ * @typedef {{ jupyter: "debian" | "venv" | null, chromium: "debian" | null, redis: "debian" | null }} Plan
  */
 
 /**
  * Chooses how to get what is missing.
  *
- * @param {{ jupyter: boolean, chromium: boolean }} found
+ * @param {{ jupyter: boolean, chromium: boolean, redis: boolean }} found
  * @param {{ debian: boolean, venv: boolean }} possible
  * @returns {Plan}
  */
@@ -41,6 +46,7 @@ export function plan(found, possible) {
   return {
     jupyter: found.jupyter ? null : (debian ?? (possible.venv ? "venv" : null)),
     chromium: found.chromium ? null : debian,
+    redis: found.redis ? null : debian,
   };
 }
 
@@ -55,38 +61,56 @@ export function withoutFailures(wanted, failed) {
   return {
     jupyter: wanted.jupyter === failed.jupyter ? null : wanted.jupyter,
     chromium: wanted.chromium === failed.chromium ? null : wanted.chromium,
+    redis: wanted.redis === failed.redis ? null : wanted.redis,
   };
 }
 
 /**
  * Installs what is missing, where possible, and prepares Jupyter for the project.
  *
- * @param {{ retry: boolean }} options retry: try again what failed the last time.
+ * @param {{ retry: boolean, tests: boolean }} options retry: try again what failed the last time; tests: what only tests need
+ *   is wanted too.
  * @returns {Promise<import("./jupyter.mjs").Jupyter | null>}
  */
-export async function provision({ retry }) {
+export async function provision({ retry, tests }) {
   // The package's own finder, so that set-up and charts cannot disagree: set-up compiles before it provisions.
   const { findChromium } = await import(pathToFileURL(inProject("dist/report/chromium.js")).href);
-  const found = { jupyter: findJupyter() !== null, chromium: findChromium() !== null };
+  const found = {
+    jupyter: findJupyter() !== null,
+    chromium: findChromium() !== null,
+    redis: !tests || findRedisServer() !== null,
+  };
   const wanted = plan(found, {
     debian: process.getuid?.() === 0 && which("apt-get") !== null,
     venv: which("python3") !== null,
   });
-  install(retry ? wanted : withoutFailures(wanted, earlierFailures()));
+  const earlier = earlierFailures();
+  install(retry ? wanted : withoutFailures(wanted, earlier));
 
   const jupyter = findJupyter();
   const chromium = findChromium();
+  const redis = findRedisServer();
   if (!jupyter) say(missingJupyter + seeLog(wanted.jupyter));
   if (!chromium) say(missingChromium + seeLog(wanted.chromium));
-  const failed = { jupyter: jupyter ? null : wanted.jupyter, chromium: chromium ? null : wanted.chromium };
+  if (tests && !redis) say(missingRedis);
+  const failed = {
+    jupyter: jupyter ? null : wanted.jupyter,
+    chromium: chromium ? null : wanted.chromium,
+    redis: redis ? null : (wanted.redis ?? earlier.redis),
+  };
   writeWhole(failuresFile, `${JSON.stringify(failed)}\n`);
   if (jupyter) prepareJupyter(jupyter);
   return jupyter;
 }
 
+/** The program of the Redis server. Run as "redis-server" it is one, whatever its file is called. */
+export function findRedisServer() {
+  return which("redis-server") ?? which("redis-check-rdb");
+}
+
 /** @returns {Plan} */
 function earlierFailures() {
-  if (!existsSync(failuresFile)) return { jupyter: null, chromium: null };
+  if (!existsSync(failuresFile)) return { jupyter: null, chromium: null, redis: null };
   return JSON.parse(readFileSync(failuresFile, "utf8"));
 }
 
@@ -99,6 +123,7 @@ function install(todo) {
   const groups = [];
   if (todo.jupyter === "debian") groups.push(debianPackages.jupyter);
   if (todo.chromium === "debian") groups.push(debianPackages.chromium);
+  if (todo.redis === "debian") groups.push(debianPackages.redis);
   if (groups.length > 0) installDebianPackages(groups);
   if (todo.jupyter === "venv") makeVirtualEnvironment();
 }

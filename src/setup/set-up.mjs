@@ -5,13 +5,14 @@ import { exclusively } from "./lock.mjs";
 import { provision } from "./provision.mjs";
 
 /**
- * @param {{ retry?: boolean }} [options] retry: try again to install what could not be installed the last time.
+ * @param {{ retry?: boolean, tests?: boolean }} [options] retry: try again to install what could not be installed the last
+ *   time; tests: also install what only tests need.
  * @returns the Jupyter to use, or null.
  */
-export function setUp({ retry = false } = {}) {
+export function setUp({ retry = false, tests = false } = {}) {
   return exclusively(async () => {
     await installDependencies();
     await ensureBuild();
-    return provision({ retry });
+    return provision({ retry, tests });
   });
 }

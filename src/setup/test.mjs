@@ -5,7 +5,7 @@
 import { inProject, runNode } from "./project.mjs";
 import { setUp } from "./set-up.mjs";
 
-await setUp();
+await setUp({ tests: true });
 const checks = [
   [inProject("node_modules/@biomejs/biome/bin/biome"), "check", "."],
   [inProject("node_modules/typescript/bin/tsc"), "-p", inProject("test/tsconfig.json")],
