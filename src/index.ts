@@ -51,6 +51,7 @@ export { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "./kvm/memslots.js";
 export { PRIMITIVES } from "./kvm/primitives.js";
 export { Trace, type TraceEvent, type TraceRecord } from "./kvm/trace.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
+export { PATCHES, type PatchName } from "./patches/index.js";
 export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
@@ -78,7 +79,7 @@ export {
   studyNestedWalks,
 } from "./study/nested-walks.js";
 export { type PciTestdevOptions, studyPciTestdev } from "./study/pci-testdev.js";
-export { dataVersion, modelVersion, packageVersion } from "./study/provenance.js";
+export { coreVersion, dataVersion, modelVersion, packageVersion } from "./study/provenance.js";
 export type {
   Breakdown,
   CalibratedRow,
@@ -92,8 +93,24 @@ export type {
   PciTestdevStudy,
   Provenance,
 } from "./study/result.js";
-export { type Observers, type Run, run } from "./study/run.js";
-export { parseScenario, type Scenario, type ScenarioInput } from "./study/scenario.js";
+export type { Precision } from "./study/run/precision.js";
+export { type Measured, type Observers, type Run, replay, run } from "./study/run/run.js";
+export { parseScenario, type Scenario, type ScenarioInput, scenarioFields } from "./study/run/scenario.js";
+export type { Executor, Job, Outcome as JobOutcome } from "./study/sweep/executor.js";
+export { Interrupted } from "./study/sweep/interrupt.js";
+export { LocalExecutor } from "./study/sweep/local.js";
+export { mergeSweep } from "./study/sweep/merge.js";
+export { type PlannedPoint, type PlanOptions, planSweep, type SweepPlan } from "./study/sweep/plan.js";
+export type { SweepInput, SweepSpec } from "./study/sweep/spec.js";
+export {
+  type FailedPoint,
+  FirstFailure,
+  runSweep,
+  type SweepOptions,
+  type SweepProgress,
+  type SweepResult,
+  type SweepRow,
+} from "./study/sweep/sweep.js";
 export {
   type ColdWalk,
   type ReferenceCount,
@@ -110,6 +127,7 @@ export {
   type PagingFormat,
   PagingStructures,
 } from "./workload/paging-structures.js";
+export type { RecordingFormat, RecordingSummary } from "./workload/recorded/recording.js";
 export { type AccessKind, FETCH, IMPLICIT, READ, SUPERVISOR, USER, WRITE } from "./x86/access.js";
 export { type CpuGeometry, DEFAULT_SWITCHES, type Drops, type Switches } from "./x86/cpu.js";
 export { EPT_EXECUTE, EPT_READ, EPT_WRITE } from "./x86/ept.js";

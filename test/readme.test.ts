@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mailTable } from "../src/report/mail-table.js";
 import { studyPciTestdev } from "../src/study/pci-testdev.js";
-import { run } from "../src/study/run.js";
+import { run } from "../src/study/run/run.js";
+import { planSweep } from "../src/study/sweep/plan.js";
 
 const ROOT = join(import.meta.dirname, "..");
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -24,6 +25,15 @@ describe("the README", () => {
       expect(picture).toContain(`measured ${measured}`);
       expect(picture).toContain(`simulated ${simulated.toFixed(0)}`);
     }
+  });
+
+  it("gives a sweep that runs", async () => {
+    const sweep = JSON.parse([...readme.matchAll(/```json\n([\s\S]*?)```/g)][1][1]);
+    const { points } = await planSweep(
+      { ...sweep, base: { ...sweep.base, accesses: 100 } },
+      { out: "/nowhere" },
+    );
+    expect(points.map(({ reason }) => reason)).toEqual(new Array(60).fill("new"));
   });
 
   it("gives a scenario that runs", () => {

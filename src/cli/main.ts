@@ -1,18 +1,32 @@
 #!/usr/bin/env node
 /**
- * The command line. Exit codes: 0 done, 1 bad input or a failure, with one line on stderr that says what.
+ * The command line: one verb a file.
  */
 import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
 import { packageVersion, warnIfStale } from "../study/provenance.js";
+import { Interrupted } from "../study/sweep/interrupt.js";
 import { conformCommand } from "./conform.js";
+import { mergeCommand } from "./merge.js";
+import { planCommand } from "./plan.js";
 import { runCommand } from "./run.js";
+import { scenarioCommand } from "./scenario.js";
 import { studyCommand } from "./study.js";
+import { sweepCommand } from "./sweep.js";
+import { workerCommand } from "./worker.js";
+
+const EXIT_CODES = `
+Exit codes:
+  0    done
+  1    bad input, or a failure; a line on stderr says which
+  2    a sweep is through, but some of its points failed
+  130  interrupted; what was finished is kept`;
 
 const program = new Command("exitlab")
   .description("Where the cycles of a KVM exit go: simulated, calibrated with published measurements.")
   .version(packageVersion())
+  .addHelpText("after", EXIT_CODES)
   .showHelpAfterError();
 
 program
@@ -44,6 +58,63 @@ program
   .action(runCommand);
 
 program
+  .command("scenario")
+  .description("print every field of a scenario: what it may be, and its default")
+  .option("--json", "print JSON")
+  .addHelpText("after", "\nExample:\n  exitlab scenario | grep -A2 doorbells")
+  .action(scenarioCommand);
+
+const SWEEP = "a sweep: name, base scenario, axes, zip, exclude, seeds";
+const OUT = ["--out <folder>", "folder of its journal and results (default: out/ and its name)"] as const;
+const SHARD = ["--shard <i/N>", "only the i-th of N parts; merge joins them"] as const;
+
+program
+  .command("plan")
+  .description("print what a sweep would run and why, and how long it may take")
+  .argument("<sweep.json>", SWEEP)
+  .option(...OUT)
+  .option(...SHARD)
+  .option("--json", "print JSON")
+  .addHelpText("after", "\nExample:\n  exitlab plan sweep.json")
+  .action(planCommand);
+
+program
+  .command("sweep")
+  .description("run a sweep, or what is left of it after an interrupt, a crash or a change of the model")
+  .argument("<sweep.json>", SWEEP)
+  .option(...OUT)
+  .option("--workers <n>", "threads (default: one for each core)")
+  .option(...SHARD)
+  .option("--redis <url>", "let workers execute it that are connected to this Redis")
+  .option("--fail-fast", "stop at the first point that fails")
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  exitlab sweep sweep.json
+  exitlab sweep sweep.json --shard $((SLURM_ARRAY_TASK_ID + 1))/$SLURM_ARRAY_TASK_COUNT
+  exitlab sweep sweep.json --redis redis://queue.example:6379`,
+  )
+  .action(sweepCommand);
+
+program
+  .command("merge")
+  .description("write the result file of a sweep from the journals of its shards")
+  .argument("<folder>", "folder with the journals")
+  .option("--json", "print JSON")
+  .addHelpText("after", "\nExample:\n  exitlab merge out/doorbells")
+  .action(mergeCommand);
+
+program
+  .command("worker")
+  .description("execute points of sweeps that are submitted through Redis, until interrupted")
+  .requiredOption("--redis <url>", "where the points are")
+  .option("--jobs <n>", "points at a time (default: one for each core)")
+  .addHelpText("after", "\nExample:\n  exitlab worker --redis redis://queue.example:6379")
+  .action(workerCommand);
+
+program
   .command("conform")
   .description("run the model against tables of outcomes and count where they agree")
   .argument(
@@ -57,10 +128,13 @@ function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }
 
+/** 128 and the number of SIGINT, as shells have it. */
+const INTERRUPTED = 130;
+
 warnIfStale();
 try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`exitlab: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = 1;
+  process.exitCode = error instanceof Interrupted ? INTERRUPTED : 1;
 }

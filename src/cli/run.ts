@@ -1,21 +1,27 @@
 /** `exitlab run`: the counts of one scenario. */
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { InputError } from "../cost/input.js";
 import { printFtrace } from "../kvm/ftrace.js";
 import { Trace } from "../kvm/trace.js";
+import { terminalLine } from "../report/terminal-line.js";
 import { textTable } from "../report/text-table.js";
 import { modelVersion, packageVersion } from "../study/provenance.js";
-import { type Run, run } from "../study/run.js";
-import { hex, type ScenarioInput } from "../study/scenario.js";
+import { type Run, replay } from "../study/run/run.js";
+import { hex, type ScenarioInput } from "../study/run/scenario.js";
+import { readJson } from "./input.js";
 
 interface Options {
   readonly json?: boolean;
   readonly ftrace?: string;
 }
 
-export function runCommand(path: string, { json = false, ftrace }: Options): void {
+export async function runCommand(path: string, { json = false, ftrace }: Options): Promise<void> {
   const trace = ftrace === undefined ? undefined : new Trace();
-  const result = run(readJson(path), path, trace === undefined ? {} : { trace });
+  const line = terminalLine(process.stderr);
+  const onProgress = (bytes: number, totalBytes: number) =>
+    line.show(`${((100 * bytes) / totalBytes).toFixed(0)}% of the recording`);
+  const result = await replay(readJson<ScenarioInput>(path), path, { onProgress, ...(trace && { trace }) });
+  line.clear();
   if (ftrace !== undefined && trace !== undefined) writeFtrace(ftrace, trace, result);
   if (json) {
     const version = { version: packageVersion(), model: modelVersion() };
@@ -26,9 +32,9 @@ export function runCommand(path: string, { json = false, ftrace }: Options): voi
 }
 
 /** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals. */
-function table({ scenario, counts, pmu, signals }: Run): string {
-  const { cpu, kernel, paging, vcpus, seed, ioeventfds } = scenario;
-  const accesses = scenario.accesses * vcpus;
+function table(result: Run): string {
+  const { scenario, accesses, counts, pmu, signals } = result;
+  const { cpu, kernel, paging, vcpus, seed, ioeventfds, doorbells } = scenario;
   const lines = [
     `SIMULATED, not hardware: exitlab ${packageVersion()}, model ${modelVersion()}, seed ${seed}`,
     `${cpu}, ${kernel}, ${paging}, ${accesses} accesses${vcpus > 1 ? ` by ${vcpus} vCPUs` : ""}`,
@@ -36,11 +42,35 @@ function table({ scenario, counts, pmu, signals }: Run): string {
     countTable("primitive", counts, accesses),
     "",
     countTable("as a PMU event", pmu, accesses),
-    ...signals.map(
-      (count, index) => `ioeventfds[${index}] at ${hex(ioeventfds[index].addr)}: ${count} signals`,
-    ),
+    ...ioeventfds.map(({ addr }, index) => `ioeventfds[${index}] at ${hex(addr)}: ${signals[index]} signals`),
+    ...(doorbells === undefined
+      ? []
+      : [`doorbells at ${hex(doorbells.address)}: ${sum(signals.slice(ioeventfds.length))} signals`]),
+    ...precisionLines(result),
+    ...recordingLines(result),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function precisionLines({ precision, scenario }: Run): string[] {
+  if (precision === undefined) return [];
+  const { mean, halfWidth, warmUp, reached } = precision;
+  const figure = `${scenario.precision?.of} per instruction: ${mean.toFixed(4)} +- ${halfWidth.toFixed(4)}`;
+  return [`${figure}, after ${warmUp} of warm-up${reached ? "" : "; the wanted precision was NOT reached"}`];
+}
+
+function recordingLines({ recording }: Run): string[] {
+  if (recording === undefined) return [];
+  const { lines, steps, leftOut, notes } = recording;
+  return [
+    `recording: ${lines} lines, ${steps} steps`,
+    ...Object.entries(leftOut).map(([kind, count]) => `left out: ${count} x ${kind}`),
+    ...notes,
+  ];
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function countTable(header: string, counts: Readonly<Record<string, number>>, accesses: number): string {
@@ -63,14 +93,5 @@ function writeFtrace(path: string, trace: Trace, { scenario: { kernel, cpu, seed
     writeFileSync(path, printFtrace(trace, { kernel, notes }));
   } catch (error) {
     throw new InputError("--ftrace", (error as Error).message, "a file that can be written");
-  }
-}
-
-/** Whatever the file holds: `run` checks it. */
-function readJson(path: string): ScenarioInput {
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new InputError(path, (error as Error).message, "a readable file with JSON");
   }
 }

@@ -4,6 +4,7 @@ import type { ExitEvicts } from "../kvm/x86.js";
 import { exportStudy } from "../report/export.js";
 import { mailTable } from "../report/mail-table.js";
 import { studyPciTestdev } from "../study/pci-testdev.js";
+import { wholeNumber } from "./input.js";
 
 interface Options {
   readonly cpu?: string;
@@ -36,10 +37,4 @@ function costRange(text: string): [string, { low: number; high: number }] {
   if (parts === null)
     throw new InputError("--cost", notAllowed(text), "name=low..high, such as fastPioOut=20..60");
   return [parts[1], { low: Number(parts[2]), high: Number(parts[3]) }];
-}
-
-/** The range is checked where the value is used. */
-function wholeNumber(option: string, text: string): number {
-  if (!/^\d+$/.test(text)) throw new InputError(option, notAllowed(text), "a whole number");
-  return Number(text);
 }

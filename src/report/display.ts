@@ -50,6 +50,22 @@ export function displayText(text: string): void {
   kernelOutput()({ "text/html": `<pre>${escapeHtml(text)}</pre>`, "text/plain": text });
 }
 
+/**
+ * A line of text under the cell that later ones replace, such as the progress of a sweep; null outside a tslab kernel.
+ */
+export function displayLine(): ((line: string) => void) | null {
+  const write = tslabOutput();
+  if (write === null) return null;
+  const transient = { display_id: `exitlab-${++lines}` };
+  let update = false;
+  return (line) => {
+    write({ data: { "text/plain": line }, metadata: {}, transient }, update);
+    update = true;
+  };
+}
+
+let lines = 0;
+
 /** The forms of a figure that `display` publishes. */
 export async function figureBundle(figure: Figure): Promise<MimeBundle> {
   const common = {
@@ -102,22 +118,30 @@ function figureHtml(figure: Figure, still: string): string {
 </script>`;
 }
 
-interface TslabJupyter {
-  readonly lastWriteDisplayData:
-    | ((content: { data: MimeBundle; metadata: object; transient: object }, update: boolean) => void)
-    | null;
+type TslabOutput = (
+  content: { readonly data: MimeBundle; readonly metadata: object; readonly transient: object },
+  update: boolean,
+) => void;
+
+/** Publishes a bundle under the cell. @throws Error outside a tslab kernel */
+function kernelOutput(): (bundle: MimeBundle) => void {
+  const write = tslabOutput();
+  if (write === null)
+    throw new Error("display works in a tslab notebook only; exportStudy writes figures to files");
+  return (data) => write({ data, metadata: {}, transient: {} }, false);
 }
 
 /**
- * Publishes a bundle through the tslab that runs this process, whichever of the installed ones that is: the one already loaded.
- * Its public display takes one MIME type per output, hence the internal call of tslab 1.0.22.
+ * The output of the tslab that runs this process, whichever of the installed ones that is: the one already loaded. Its public
+ * display takes one MIME type per output, hence the internal call of tslab 1.0.22.
  */
-function kernelOutput(): (bundle: MimeBundle) => void {
+function tslabOutput(): TslabOutput | null {
   const loaded = Object.values(createRequire(import.meta.url).cache);
   const module = loaded.find((candidate) => candidate?.filename.endsWith(TSLAB_JUPYTER));
-  const write = (module?.exports as TslabJupyter | undefined)?.lastWriteDisplayData;
-  if (!write) throw new Error("display works in a tslab notebook only; exportStudy writes figures to files");
-  return (data) => write({ data, metadata: {}, transient: {} }, false);
+  return (
+    (module?.exports as { readonly lastWriteDisplayData: TslabOutput | null } | undefined)
+      ?.lastWriteDisplayData ?? null
+  );
 }
 
 const TSLAB_JUPYTER = "/tslab/dist/jupyter.js";

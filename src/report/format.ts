@@ -50,3 +50,10 @@ export function hull(ranges: readonly Ends[]): Ends {
     high: Math.max(...ranges.map(({ high }) => high)),
   };
 }
+
+/** A time as "46 s", "12 min" or "3.4 h". */
+export function duration(seconds: number): string {
+  if (seconds < 100) return `${seconds < 10 ? seconds.toFixed(1) : seconds.toFixed(0)} s`;
+  if (seconds < 6000) return `${(seconds / 60).toFixed(0)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

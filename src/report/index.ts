@@ -16,5 +16,7 @@ export { tableProbes } from "./probes.js";
 export type { FlatRecord, Records } from "./records.js";
 export { plotReferenceCounts, tableReferenceCounts } from "./reference-counts.js";
 export { type Renderer, withRenderer } from "./render.js";
+export { sweep, tableSweep } from "./sweep.js";
+export { plotSweep, type SweepPlot } from "./sweep-figure.js";
 export { MAIL_WIDTH, mailText, type TextColumn, textTable, textTables, wrapText } from "./text-table.js";
 export { plotWalk, tableWalk } from "./walk.js";

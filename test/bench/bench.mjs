@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: how fast src/x86 is, beside a C++ program of the same model. `--json` prints JSON instead of tables.
+ * `npm run bench`: how fast src/x86 is, beside a C++ program of the same model, and what a second worker is worth to a sweep.
+ * `--json` prints JSON instead of tables.
  * Fails when a row does not do what its name says, or does not count the same on both sides.
  */
 import { ensureBuild } from "../../src/setup/compile.mjs";
@@ -12,4 +13,4 @@ await exclusively(async () => {
 });
 // Only now is there a compiled package to import.
 const { bench } = await import("./report.mjs");
-bench(process.argv.includes("--json"));
+await bench(process.argv.includes("--json"));

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { MIXED, ROWS } from "./rows.mjs";
 import { measureSimulated } from "./simulated.mjs";
+import { measureSweep, SWEEP } from "./sweep.mjs";
 import { COMPILERS, compiler, compileYardstick, measureYardstick } from "./yardstick.mjs";
 
 const FEW = 50_000;
@@ -17,6 +18,14 @@ const MANY = 1_000_000;
 describe("a row of the benchmark", () => {
   it.each(ROWS)("does what its name says: $name", (row) => {
     expect(measureSimulated(row, FEW).counts).toSatisfy((counts) => row.isTrue(counts, FEW));
+  });
+});
+
+describe("the benchmark's sweep", () => {
+  it("runs all its points, with one worker and with two, to the same bytes", async () => {
+    const [one, two] = [await measureSweep(1, 1000), await measureSweep(2, 1000)];
+    expect([one.points, two.points]).toEqual([SWEEP.seeds, SWEEP.seeds]);
+    expect(two.results).toBe(one.results);
   });
 });
 

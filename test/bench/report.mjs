@@ -6,13 +6,15 @@ import { textTable, wrapText } from "../../dist/report/text-table.js";
 import { fail } from "../../src/setup/project.mjs";
 import { model, ROWS } from "./rows.mjs";
 import { measureSimulated } from "./simulated.mjs";
+import { measureSweep, SWEEP } from "./sweep.mjs";
 import { COMPILERS, compiler, compileYardstick, FLAGS, measureYardstick, versionOf } from "./yardstick.mjs";
 
 /** Runs of each side. They alternate, so that what else the machine does meets both. */
 const RUNS = 11;
+const SWEEP_RUNS = 5;
 
 /**
- * @typedef {object} Times in nanoseconds per access, one for each run
+ * @typedef {object} Times in nanoseconds per access, or seconds of a sweep, one for each run
  * @property {number} median
  * @property {number} low
  * @property {number} high
@@ -30,7 +32,7 @@ const RUNS = 11;
  */
 
 /** @param {boolean} asJson */
-export function bench(asJson) {
+export async function bench(asJson) {
   const folder = mkdtempSync(join(os.tmpdir(), "exitlab-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true }));
   const yardstick = compiler === null ? null : compileYardstick(compiler, folder);
@@ -41,7 +43,47 @@ export function bench(asJson) {
     compiler: compiler === null ? null : versionOf(compiler),
   };
   const results = ROWS.map((row) => measure(row, yardstick));
-  console.log(asJson ? JSON.stringify({ machine, model, results }, null, 2) : text(machine, results));
+  const sweeps = await measureSweeps();
+  console.log(
+    asJson
+      ? JSON.stringify({ machine, model, results, sweeps }, null, 2)
+      : `${text(machine, results)}\n\n${sweepText(sweeps)}`,
+  );
+}
+
+/**
+ * @typedef {object} Sweeps
+ * @property {Times} one Seconds with one worker.
+ * @property {Times} two Seconds with two.
+ * @property {number} ratio Median of the runs' own.
+ *
+ * @returns {Promise<Sweeps>}
+ */
+async function measureSweeps() {
+  /** @type {number[]} */
+  const one = [];
+  /** @type {number[]} */
+  const two = [];
+  for (let run = 0; run < SWEEP_RUNS; run++) {
+    const [alone, both] = [await measureSweep(1), await measureSweep(2)];
+    if (alone.points !== SWEEP.seeds || both.points !== SWEEP.seeds || alone.results !== both.results)
+      fail(`the sweep is not what it says: ${alone.points} and ${both.points} of ${SWEEP.seeds} points`);
+    one.push(alone.seconds);
+    two.push(both.seconds);
+  }
+  const ratio = medianOf(one.map((seconds, run) => seconds / two[run]));
+  return { one: timesOf(one), two: timesOf(two), ratio };
+}
+
+/** @param {Sweeps} sweeps */
+function sweepText({ one, two, ratio }) {
+  const { seeds, base } = SWEEP;
+  const seconds = (/** @type {Times} */ { median, low, high }) =>
+    `${median.toFixed(2)} s (${low.toFixed(2)}..${high.toFixed(2)})`;
+  return wrapText(
+    `A sweep of ${seeds} points of ${base.accesses} accesses, the same bytes each time: 1 worker ${seconds(one)}, ` +
+      `2 workers ${seconds(two)}, ${ratio.toFixed(2)} times as fast; medians of ${SWEEP_RUNS} runs, of their ratios the last.`,
+  );
 }
 
 /**
@@ -91,8 +133,8 @@ function timesOf(runs) {
   return { median: medianOf(runs), low: Math.min(...runs), high: Math.max(...runs), runs };
 }
 
-/** @param {readonly number[]} runs as many as RUNS, an odd number */
-const medianOf = (runs) => runs.toSorted((a, b) => a - b)[(RUNS - 1) / 2];
+/** @param {readonly number[]} runs an odd number of them */
+const medianOf = (runs) => runs.toSorted((a, b) => a - b)[(runs.length - 1) / 2];
 
 /** The counts that are not 0, by the ledger's names. @param {import("./rows.mjs").Counts} counts */
 function nonZero(counts) {

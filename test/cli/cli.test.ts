@@ -141,7 +141,7 @@ describe("exitlab run", () => {
     [
       "an unknown field",
       JSON.stringify({ ...scenario, colour: 1 }),
-      /scenario\.json: colour: is an unknown field; allowed: cpu, kernel/,
+      /scenario\.json: colour: is an unknown field.*; allowed: name, cpu, kernel/,
     ],
     [
       "a negative size",
@@ -156,7 +156,7 @@ describe("exitlab run", () => {
     [
       "an ioeventfd of length 3",
       JSON.stringify({ ...scenario, ioeventfds: [{ addr: 0, len: 3 }] }),
-      /ioeventfds\[0\]\.len: 3 is not allowed; allowed: 0/,
+      /ioeventfds\[0\]\.len: 3 is not allowed; allowed: length of the ioeventfd, 0/,
     ],
     ["text that is no JSON", "{", /scenario\.json: .*JSON/],
   ])("refuses %s with field, value and what is allowed", (_, content, message) => {

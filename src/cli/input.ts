@@ -1,0 +1,18 @@
+/** What the commands read: JSON files and numbers. */
+import { readFileSync } from "node:fs";
+import { InputError, notAllowed } from "../cost/input.js";
+
+/** Whatever a JSON file holds: who takes it checks it. */
+export function readJson<T>(path: string): T {
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new InputError(path, (error as Error).message, "a readable file with JSON");
+  }
+}
+
+/** A whole number; its range is checked where the value is used. */
+export function wholeNumber(option: string, text: string): number {
+  if (!/^\d+$/.test(text)) throw new InputError(option, notAllowed(text), "a whole number");
+  return Number(text);
+}

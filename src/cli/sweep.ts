@@ -1,0 +1,75 @@
+/** `exitlab sweep`: runs a sweep, or what is left of it. */
+import { sweep } from "../report/sweep.js";
+import type { Executor } from "../study/sweep/executor.js";
+import { LocalExecutor } from "../study/sweep/local.js";
+import { nameOf } from "../study/sweep/point.js";
+import { parseShard } from "../study/sweep/shard.js";
+import type { SweepInput } from "../study/sweep/spec.js";
+import type { SweepResult } from "../study/sweep/sweep.js";
+import { readJson, wholeNumber } from "./input.js";
+
+/** Some points failed; all others are done. */
+export const SOME_FAILED = 2;
+
+/** Failed points that are shown. */
+const SHOWN = 10;
+
+interface Options {
+  readonly out?: string;
+  readonly workers?: string;
+  readonly shard?: string;
+  readonly redis?: string;
+  readonly failFast?: boolean;
+  readonly json?: boolean;
+}
+
+export async function sweepCommand(path: string, options: Options): Promise<void> {
+  const { out, workers, shard, redis, failFast = false, json = false } = options;
+  const result = await sweep(readJson<SweepInput>(path), {
+    failFast,
+    executor: await executorOf(workers, redis),
+    ...(out !== undefined && { out }),
+    ...(shard !== undefined && { shard: parseShard(shard) }),
+  });
+  report(result, json);
+}
+
+async function executorOf(workers: string | undefined, redis: string | undefined): Promise<Executor> {
+  if (redis === undefined)
+    return new LocalExecutor(workers === undefined ? undefined : wholeNumber("--workers", workers));
+  // Loaded by who needs it only: it takes a third of a second.
+  const { RedisExecutor } = await import("../study/sweep/redis.js");
+  return new RedisExecutor(redis, say);
+}
+
+/** What a sweep or a merge came to, on stdout, and what failed, on stderr. */
+export function report(result: SweepResult, json: boolean): void {
+  const { spec, rows, failed, ran, journal, results } = result;
+  if (json) {
+    const summary = {
+      sweep: spec.name,
+      points: rows.length + failed.length,
+      done: rows.length,
+      ran,
+      failed,
+      journal,
+      results,
+    };
+    process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
+  } else {
+    process.stdout.write(
+      `${spec.name}: ${rows.length} of ${rows.length + failed.length} points done, ${ran} of them now\n`,
+    );
+    process.stdout.write(`${results === null ? `journal: ${journal}` : `results: ${results}`}\n`);
+  }
+  const imprecise = rows.filter(({ precision }) => precision?.reached === false).length;
+  if (imprecise > 0) say(`${imprecise} points did not reach the wanted precision`);
+  for (const { values, error } of failed.slice(0, SHOWN)) say(`failed: ${nameOf(values)}: ${error}`);
+  if (failed.length > SHOWN)
+    say(`and ${failed.length - SHOWN} more failed; they are in ${results ?? journal}`);
+  if (failed.length > 0) process.exitCode = SOME_FAILED;
+}
+
+function say(line: string): void {
+  process.stderr.write(`exitlab: ${line}\n`);
+}
