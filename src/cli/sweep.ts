@@ -27,11 +27,18 @@ export async function sweepCommand(path: string, options: Options): Promise<void
   const { out, workers, shard, redis, failFast = false, json = false } = options;
   const result = await sweep(readJson<SweepInput>(path), {
     failFast,
+    onStart: sayWhy,
     executor: await executorOf(workers, redis),
     ...(out !== undefined && { out }),
     ...(shard !== undefined && { shard: parseShard(shard) }),
   });
   report(result, json);
+}
+
+/** Says of a sweep that was begun before what is left of it, and why. */
+function sayWhy(reasons: ReadonlyMap<string, number>): void {
+  if ([...reasons.keys()].every((kind) => kind === "new" || kind === "cannot run")) return;
+  say(`to run: ${[...reasons].map(([kind, points]) => `${points} (${kind})`).join(", ")}`);
 }
 
 async function executorOf(workers: string | undefined, redis: string | undefined): Promise<Executor> {

@@ -2,11 +2,11 @@
  * What a sweep would do, before it does it: which points run and why, which have a result, and how long it may take.
  */
 import { join } from "node:path";
-import { coreVersion } from "../provenance.js";
 import { run } from "../run/run.js";
 import type { Scenario } from "../run/scenario.js";
-import { Journal, type JournalEntry } from "./journal.js";
-import { canonicalJson, type Point, pointsOf } from "./point.js";
+import { Journal } from "./journal.js";
+import { pointsOf } from "./point.js";
+import { reasonsToRun } from "./resume.js";
 import { isIn, type Shard } from "./shard.js";
 import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
 import { journalPath } from "./sweep.js";
@@ -43,15 +43,13 @@ export async function planSweep(input: SweepInput, options: PlanOptions = {}): P
   const journal = Journal.read(journalPath(out, shard));
   if (journal !== undefined)
     Journal.checkSpec(journalPath(out, shard), journal.head, { sweep: spec.name, spec });
-  const entries = journal?.entries ?? [];
-  const byKey = new Map(entries.map((entry) => [entry.key, entry]));
-  const byValues = new Map(entries.map((entry) => [canonicalJson(entry.point), entry]));
-  const planned = points.map((point) => ({
-    key: point.key,
-    values: point.values,
-    reason: reasonOf(point, byKey.get(point.key), byValues.get(canonicalJson(point.values))),
+  const reasons = reasonsToRun(points, journal?.entries ?? []);
+  const planned = points.map(({ key, values }, index) => ({
+    key,
+    values,
+    reason: reasons[index]?.text ?? null,
   }));
-  const toRun = points.filter((_, index) => planned[index].reason !== null);
+  const toRun = points.filter((_, index) => reasons[index] !== null);
   const scenarios = toRun.flatMap(({ scenario }) => scenario ?? []);
   const drawn = scenarios.filter(({ recording }) => recording === undefined);
   return {
@@ -62,20 +60,6 @@ export async function planSweep(input: SweepInput, options: PlanOptions = {}): P
     seconds: estimate(drawn),
     recordings: scenarios.length - drawn.length,
   };
-}
-
-function reasonOf(
-  { error }: Point,
-  same: JournalEntry | undefined,
-  before: JournalEntry | undefined,
-): string | null {
-  if (same?.status === "done") return null;
-  if (error !== null) return `cannot run: ${error}`;
-  if (same !== undefined) return `failed before: ${same.error}`;
-  if (before === undefined) return "new";
-  const { model } = before;
-  if (model !== coreVersion()) return `the model changed: it was ${model}, is now ${coreVersion()}`;
-  return "what it rests on changed: the processor's profile, a cost of its figure, or the recording";
 }
 
 /** Points of the pilot, and instructions that each runs. */

@@ -13,6 +13,7 @@ import { Journal, type JournalEntry } from "./journal.js";
 import { LocalExecutor } from "./local.js";
 import { nameOf, type Point, pointsOf } from "./point.js";
 import { writeResults } from "./results.js";
+import { type Reason, reasonsToRun } from "./resume.js";
 import { isIn, type Shard } from "./shard.js";
 import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
 
@@ -27,6 +28,8 @@ export interface SweepOptions {
   readonly failFast?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: SweepProgress) => void;
+  /** Called before the first point runs: how many run, by reason. */
+  readonly onStart?: (reasons: ReadonlyMap<Reason["kind"], number>) => void;
   /** Called with each line that a person should see, such as of a journal that was repaired. */
   readonly onNote?: (note: string) => void;
 }
@@ -88,7 +91,9 @@ export async function runSweep(input: SweepInput, options: SweepOptions = {}): P
   });
   if (journal.repaired !== null) onNote?.(journal.repaired);
   try {
-    const todo = points.filter(({ key }) => journal.entries.get(key)?.status !== "done");
+    const reasons = reasonsToRun(points, journal.entries.values());
+    const todo = points.filter((_, index) => reasons[index] !== null);
+    options.onStart?.(countKinds(reasons));
     await execute(todo, points.length, journal, { ...options, executor });
     const { rows, failed } = resultsOf(points, journal.entries);
     const results = shard === undefined ? join(folder, RESULTS) : null;
@@ -105,6 +110,14 @@ export async function runSweep(input: SweepInput, options: SweepOptions = {}): P
   } finally {
     journal.close();
   }
+}
+
+function countKinds(reasons: readonly (Reason | null)[]): Map<Reason["kind"], number> {
+  const counts = new Map<Reason["kind"], number>();
+  for (const reason of reasons) {
+    if (reason !== null) counts.set(reason.kind, (counts.get(reason.kind) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** Name of the result file in the sweep's folder. */

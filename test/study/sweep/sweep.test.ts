@@ -1,11 +1,15 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
+import { coreVersion } from "../../../src/study/provenance.js";
 import { run } from "../../../src/study/run/run.js";
 import { mergeSweep } from "../../../src/study/sweep/merge.js";
 import { planSweep } from "../../../src/study/sweep/plan.js";
+import { pointsOf } from "../../../src/study/sweep/point.js";
 import { readResults } from "../../../src/study/sweep/results.js";
+import { reasonsToRun } from "../../../src/study/sweep/resume.js";
 import type { Shard } from "../../../src/study/sweep/shard.js";
+import { parseSweep } from "../../../src/study/sweep/spec.js";
 import { runSweep, type SweepProgress } from "../../../src/study/sweep/sweep.js";
 import { BASE, InThread, SWEEP, temporaryFolder } from "./fixture.js";
 
@@ -157,6 +161,31 @@ describe("shards", () => {
   it("merge from a folder that has journals", async () => {
     await expect(mergeSweep(out)).rejects.toThrow("holds no journal");
     await expect(mergeSweep(join(out, "nowhere"))).rejects.toThrow("ENOENT");
+  });
+});
+
+describe("what is left of a sweep", () => {
+  const before = { status: "done", ms: 1 } as const;
+
+  it.each([
+    ["nothing, after a result of it", {}, null],
+    ["what was never run", { point: { kernel: "v6.19" }, key: "other" }, "new"],
+    ["what another model ran", { model: "00000000", key: "other" }, "the model changed"],
+    ["what other inputs gave", { key: "other" }, "its inputs changed"],
+    ["what failed", { status: "failed", error: "no memory" } as const, "failed before"],
+  ])("is %s", async (_, change, kind) => {
+    const points = await pointsOf(parseSweep({ name: "one", base: BASE }));
+    const [{ key, values }] = points;
+    const entry = { key, model: coreVersion(), point: values, ...before, ...change };
+    expect(reasonsToRun(points, [entry]).map((reason) => reason?.kind ?? null)).toEqual([kind]);
+  });
+
+  it("is said before it runs, by reason", async () => {
+    await runSweep(HALF, { out, executor });
+    const said: object[] = [];
+    const onStart = (reasons: ReadonlyMap<string, number>) => said.push(Object.fromEntries(reasons));
+    await runSweep(HALF, { out, executor, onStart });
+    expect(said).toEqual([{ "failed before": 1 }]);
   });
 });
 
