@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { InputError } from "../../cost/input.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
-import { coreVersion, provenanceOf } from "../provenance.js";
+import { coreVersion, packageVersion, provenanceOf } from "../provenance.js";
 import type { Provenance } from "../result.js";
 import type { Measured } from "../run/run.js";
 import type { Executor, Outcome } from "./executor.js";
@@ -206,7 +206,7 @@ export function writeSweepResults(
     const { status, result, error } = entry;
     return { key, point: values, status, ...(result && { result }), ...(error !== undefined && { error }) };
   });
-  writeResults(path, { sweep: spec.name, core: coreVersion(), spec }, rows);
+  writeResults(path, { sweep: spec.name, version: packageVersion(), core: coreVersion(), spec }, rows);
 }
 
 /** Files leave out what did not happen. */
