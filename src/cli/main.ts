@@ -2,6 +2,7 @@
 /**
  * The command line: one verb a file.
  */
+import { constants } from "node:os";
 import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
@@ -21,7 +22,7 @@ Exit codes:
   0    done
   1    bad input, or a failure; a line on stderr says which
   2    a sweep is through, but some of its points failed
-  130  interrupted; what was finished is kept`;
+  130  interrupted by Ctrl-C, 143 by SIGTERM; what was finished is kept`;
 
 const program = new Command("exitlab")
   .description("Where the cycles of a KVM exit go: simulated, calibrated with published measurements.")
@@ -83,7 +84,7 @@ program
   .description("run a sweep, or what is left of it after an interrupt, a crash or a change of the model")
   .argument("<sweep.json>", SWEEP)
   .option(...OUT)
-  .option("--workers <n>", "threads (default: one for each core)")
+  .addOption(new Option("--workers <n>", "threads (default: one for each core)").conflicts("redis"))
   .option(...SHARD)
   .option("--redis <url>", "let workers execute it that are connected to this Redis")
   .option("--fail-fast", "stop at the first point that fails")
@@ -93,7 +94,8 @@ program
     `
 Examples:
   exitlab sweep sweep.json
-  exitlab sweep sweep.json --shard $((SLURM_ARRAY_TASK_ID + 1))/$SLURM_ARRAY_TASK_COUNT
+  exitlab sweep sweep.json --shard $((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN + 1))/$SLURM_ARRAY_TASK_COUNT
+  exitlab sweep sweep.json --shard $((JOB_COMPLETION_INDEX + 1))/8
   exitlab sweep sweep.json --redis redis://queue.example:6379`,
   )
   .action(sweepCommand);
@@ -128,13 +130,10 @@ function collect(value: string, before: readonly string[]): string[] {
   return [...before, value];
 }
 
-/** 128 and the number of SIGINT, as shells have it. */
-const INTERRUPTED = 130;
-
 warnIfStale();
 try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`exitlab: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exitCode = error instanceof Interrupted ? INTERRUPTED : 1;
+  process.exitCode = error instanceof Interrupted ? 128 + constants.signals[error.signal] : 1;
 }

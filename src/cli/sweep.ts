@@ -51,9 +51,10 @@ async function executorOf(workers: string | undefined, redis: string | undefined
 
 /** What a sweep or a merge came to, on stdout, and what failed, on stderr. */
 export function report(result: SweepResult, json: boolean): void {
-  const { spec, rows, failed, ran, journal, results } = result;
+  const { spec, provenance, rows, failed, ran, journal, results } = result;
   if (json) {
     const summary = {
+      ...provenance,
       sweep: spec.name,
       points: rows.length + failed.length,
       done: rows.length,
@@ -64,6 +65,8 @@ export function report(result: SweepResult, json: boolean): void {
     };
     process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
   } else {
+    const { version, model, data } = provenance;
+    process.stdout.write(`SIMULATED, not hardware: exitlab ${version}, model ${model}, data ${data}\n`);
     process.stdout.write(
       `${spec.name}: ${rows.length} of ${rows.length + failed.length} points done, ${ran} of them now\n`,
     );

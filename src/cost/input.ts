@@ -25,7 +25,25 @@ export class InputError extends Error {
 
 /** A value that is not allowed, for `InputError.found`. */
 export function notAllowed(value: unknown): string {
-  return value === undefined ? "is missing" : `${JSON.stringify(value)} is not allowed`;
+  return value === undefined ? "is missing" : `${shown(value)} is not allowed`;
+}
+
+/** A value as JSON, and what JSON does not have by its name. */
+function shown(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "symbol") return String(value);
+  if (typeof value === "function") return "a function";
+  try {
+    return JSON.stringify(value, (_, inner) => (isJson(inner) ? inner : shown(inner)));
+  } catch {
+    return "an object that JSON cannot hold";
+  }
+}
+
+function isJson(value: unknown): boolean {
+  if (typeof value === "number") return Number.isFinite(value);
+  return !["bigint", "symbol", "function"].includes(typeof value);
 }
 
 /** A whole number from `low` to `high`; `what` says what it is. */
@@ -96,7 +114,9 @@ export function oneOf<const T extends readonly string[]>(values: T, what = "") {
 export function parseInput<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const issue = result.error.issues[0];
+  // A word that is misspelt is an unknown field, and often a missing one too.
+  const { issues } = result.error;
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
   const at = [...issue.path];
   if (issue.code === "unrecognized_keys") {
     const key = issue.keys[0];

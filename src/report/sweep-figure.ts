@@ -28,17 +28,25 @@ export interface SweepPlot {
 
 interface Mark {
   readonly x: string | number;
+  /** Of its rows, without the seed. */
+  readonly fields: string;
   readonly values: readonly number[];
 }
 
-/** @throws Error for a field that does not vary in the sweep */
+/**
+ * @throws Error for a field that does not vary in the sweep, a figure that is not finite, a number that has no place on a
+ *   logarithmic axis, and for rows of one mark that differ in more than the seed
+ */
 export function plotSweep(result: SweepResult, plot: SweepPlot): Figure {
   const { title, xTitle, yTitle, logX = false } = plot;
-  const lines = linesOf(result.rows, plot);
+  const unsorted = linesOf(result.rows, plot);
   const seeds = result.spec.seeds.length;
   const cpus = [...new Set(result.rows.map((row) => loadCpu(cpuOf(result, row)).model))];
-  const numeric = [...lines.values()].every((marks) => marks.every((mark) => typeof mark.x === "number"));
-  const xs = [...new Set([...lines.values()].flatMap((marks) => marks.map((mark) => mark.x)))];
+  const numeric = [...unsorted.values()].flat().every((mark) => typeof mark.x === "number");
+  const lines = numeric ? sorted(unsorted) : unsorted;
+  const xs = [...new Set([...lines.values()].flat().map((mark) => mark.x))];
+  const least = Math.min(...xs.map(Number));
+  if (numeric && logX && least <= 0) throw new Error(`x: ${least} has no place on a logarithmic axis`);
   const spread = seeds > 1 ? `; mean of ${seeds} seeds, bars their least and greatest` : "";
   return {
     data: [...lines].map(([name, marks], index) => lineOf(name, marks, index, numeric)),
@@ -81,11 +89,25 @@ function linesOf(rows: readonly SweepRow[], { x, y, line = nameOf }: SweepPlot):
     const name = line(Object.fromEntries(others));
     const marks = lines.get(name) ?? [];
     lines.set(name, marks);
+    const value = y(row);
+    if (!Number.isFinite(value)) throw new Error(`y: ${value} of ${nameOf(row.values)} is not finite`);
+    const fields = JSON.stringify(values);
     const mark = marks.find((other) => other.x === place);
-    if (mark === undefined) marks.push({ x: place, values: [y(row)] });
-    else marks[marks.indexOf(mark)] = { x: place, values: [...mark.values, y(row)] };
+    if (mark === undefined) marks.push({ x: place, fields, values: [value] });
+    else if (mark.fields === fields)
+      marks[marks.indexOf(mark)] = { ...mark, values: [...mark.values, value] };
+    else
+      throw new Error(
+        `line ${name}: at ${place} it has rows that differ in more than the seed, ${mark.fields} and ${fields}`,
+      );
   }
   return lines;
+}
+
+/** Lines over numbers, from left to right. */
+function sorted(lines: ReadonlyMap<string, readonly Mark[]>): Map<string, Mark[]> {
+  const byPlace = (one: Mark, other: Mark) => Number(one.x) - Number(other.x);
+  return new Map([...lines].map(([name, marks]) => [name, [...marks].sort(byPlace)]));
 }
 
 function placeOf(values: SweepRow["values"], x: SweepPlot["x"]): string | number {

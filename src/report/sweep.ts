@@ -12,7 +12,7 @@ import type { Records } from "./records.js";
 import { terminalLine } from "./terminal-line.js";
 
 /** Milliseconds between two updates of the line. */
-const UPDATE = 200;
+const UPDATE = 500;
 
 /**
  * Runs a sweep, or what is left of it, and shows its progress: under the cell of a notebook, or on a terminal.
@@ -21,15 +21,15 @@ const UPDATE = 200;
  */
 export async function sweep(input: SweepInput, options: SweepOptions = {}): Promise<SweepResult> {
   const line = progressLine();
-  let shown = Number.NEGATIVE_INFINITY;
   let last: SweepProgress | undefined;
+  const show = () => last !== undefined && line.show(progressText(last));
   const onProgress = (progress: SweepProgress) => {
     options.onProgress?.(progress);
+    const isFirst = last === undefined;
     last = progress;
-    if (performance.now() - shown < UPDATE) return;
-    shown = performance.now();
-    line.show(progressText(progress));
+    if (isFirst) show();
   };
+  const timer = setInterval(show, UPDATE);
   try {
     const result = await interruptible((signal) =>
       runSweep(input, { signal, onNote: line.note, ...options, onProgress }),
@@ -39,6 +39,8 @@ export async function sweep(input: SweepInput, options: SweepOptions = {}): Prom
   } catch (error) {
     line.end(last === undefined ? "" : `stopped with ${last.done} of ${last.total} done; they are kept`);
     throw error;
+  } finally {
+    clearInterval(timer);
   }
 }
 

@@ -19,7 +19,7 @@ export function terminalLine(stream: WriteStream): TerminalLine {
   return {
     show: (text) => {
       clear();
-      if (stream.isTTY) stream.write(text.slice(0, stream.columns - 1));
+      if (stream.isTTY) stream.write(text.slice(0, (stream.columns || 80) - 1));
     },
     clear,
     say: (text) => {

@@ -5,7 +5,11 @@ import { join } from "node:path";
 import { LocalExecutor } from "../../dist/study/sweep/local.js";
 import { runSweep } from "../../dist/study/sweep/sweep.js";
 
-/** The mix of a doorbell and its guest's memory: half a second a point, so that the threads and not their start are timed. */
+/**
+ * The mix of a doorbell and a little of its guest's memory, half a second and more a point, so that the threads and not their
+ * start are timed. Larger footprints fill the simulated caches, which then fill the host's: what a second worker is worth there
+ * depends on the host's memory.
+ */
 export const SWEEP = /** @type {const} */ ({
   name: "bench",
   base: {
@@ -15,9 +19,9 @@ export const SWEEP = /** @type {const} */ ({
     doorbells: { address: "0xfebf0000" },
     workload: [
       { op: "kick" },
-      { op: "load", address: "0x1000000", size: 8, footprint: "0x1000000", pattern: "uniform", weight: 9 },
+      { op: "load", address: "0x1000000", size: 8, footprint: "0x100000", pattern: "uniform", weight: 9 },
     ],
-    accesses: 500_000,
+    accesses: 1_000_000,
   },
   seeds: 16,
 });

@@ -53,8 +53,9 @@ describe("exitlab sweep", () => {
     const path = write("sweep.json", SWEEP);
     const { stdout, stderr, status } = exitlab("sweep", path);
     expect([status, stderr]).toEqual([0, "exitlab: 8 points: 8 done, 0 failed\n"]);
-    expect(stdout).toBe(
-      "doorbells: 8 of 8 points done, 8 of them now\nresults: out/doorbells/results.jsonl\n",
+    expect(stdout).toMatch(/^SIMULATED, not hardware: exitlab \d.*, model [0-9a-f]{8}, data [0-9a-f]{8}\n/);
+    expect(stdout).toContain(
+      "\ndoorbells: 8 of 8 points done, 8 of them now\nresults: out/doorbells/results.jsonl\n",
     );
     expect(results("out/doorbells").split("\n")).toHaveLength(1 + 8 + 1);
     const again = JSON.parse(exitlab("sweep", path, "--json").stdout);
@@ -67,10 +68,8 @@ describe("exitlab sweep", () => {
     exitlab("sweep", path, "--workers", "2", "--out", "two");
     for (const shard of ["2/3", "3/3", "1/3"]) exitlab("sweep", path, "--shard", shard, "--out", "three");
     const { stdout, status } = exitlab("merge", "three");
-    expect([status, stdout]).toEqual([
-      0,
-      "doorbells: 8 of 8 points done, 0 of them now\nresults: three/results.jsonl\n",
-    ]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("doorbells: 8 of 8 points done, 0 of them now\nresults: three/results.jsonl\n");
     expect(results("two")).toBe(results("one"));
     expect(results("three")).toBe(results("one"));
   });
@@ -80,7 +79,9 @@ describe("exitlab sweep", () => {
     const { stdout, stderr, status } = exitlab("sweep", path);
     expect(status).toBe(2);
     expect(stdout).toContain("doorbells: 2 of 4 points done");
-    expect(stderr).toMatch(/exitlab: failed: kernel=v3\.9 seed=1: scenario: doorbells: .* is not allowed/);
+    expect(stderr).toMatch(
+      /exitlab: failed: kernel=v3\.9 seed=1: scenario: doorbells\.len: 0 is not allowed/,
+    );
     expect(results("out/doorbells")).toContain('"status":"failed"');
     const first = exitlab("sweep", path, "--fail-fast", "--out", "fast");
     expect([first.status, first.stdout]).toEqual([1, ""]);

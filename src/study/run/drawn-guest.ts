@@ -1,39 +1,75 @@
 /**
  * The guest of a workload: its vCPUs draw instructions from the mix, and its paging structures map what they touch to itself.
  */
-import { InputError } from "../../cost/input.js";
+import { InputError, notAllowed } from "../../cost/input.js";
 import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
 import type { Vcpu } from "../../kvm/vcpu.js";
 import { type Access, Workload } from "../../workload/workload.js";
 import { PAGE } from "../../x86/mmu.js";
 import type { Machine } from "./machine.js";
-import { doorbellLayout, hex, isMemoryOperation, type Scenario, type ScenarioAccess } from "./scenario.js";
+import {
+  doorbellLayout,
+  hex,
+  isDoorbellOp,
+  isMemoryOperation,
+  type Scenario,
+  type ScenarioAccess,
+} from "./scenario.js";
+import { operandOf, stopped } from "./stopped.js";
 import { Userspace } from "./userspace.js";
 
+/** Levels of the guest's tables below the root, and bits of a page number that choose an entry of one. */
+const LEVELS_BELOW = 3;
+const INDEX_BITS = 9;
+
 export class DrawnGuest {
+  private readonly accesses: readonly Access[];
   private readonly workloads: readonly Workload[];
   private readonly userspace: Userspace;
 
   /** @throws InputError for a workload that runs into the guest's page tables, or memory too small for them */
   constructor(private readonly machine: Machine) {
     const { scenario, vm } = machine;
-    const accesses = scenario.workload.map((access) => resolve(scenario, access));
-    mapAll(machine, accesses);
-    this.workloads = vm.vcpus.map(({ id }) => new Workload(accesses, scenario.seed, id));
+    this.accesses = scenario.workload.map((access) => resolve(scenario, access));
+    mapAll(machine, this.accesses);
+    this.workloads = vm.vcpus.map(({ id }) => new Workload(this.accesses, scenario.seed, id));
     this.userspace = new Userspace(machine);
   }
 
-  /** Executes so many instructions on each vCPU, and returns how many that were. */
+  /**
+   * Executes so many instructions on each vCPU, and returns how many that were.
+   * @throws InputError for an access at which the guest cannot go on
+   */
   execute(instructions: number): number {
     const { userspace } = this;
     for (let rest = instructions; rest > 0; ) {
       const some = Math.min(rest, userspace.wait);
-      if (this.workloads.length === 1) this.executeAlone(some);
-      else this.executeTogether(some);
+      this.executeSome(some);
       userspace.advance(some);
       rest -= some;
     }
     return instructions * this.workloads.length;
+  }
+
+  private executeSome(instructions: number): void {
+    try {
+      if (this.workloads.length === 1) this.executeAlone(instructions);
+      else this.executeTogether(instructions);
+    } catch (error) {
+      throw stopped(error, `${this.machine.what}: ${this.unfinished()}`);
+    }
+  }
+
+  /** What the vCPUs were at: side by side, it is one of those that are not done. */
+  private unfinished(): string {
+    const { scenario, vm } = this.machine;
+    const fields = vm.vcpus
+      .filter(({ retired }) => !retired)
+      .map(({ id, instruction }) => {
+        const index = this.accesses.indexOf(this.workloads[id].access);
+        return `workload[${index}] (${operandOf(scenario.workload[index].op, instruction)})`;
+      });
+    return [...new Set(fields)].join(" or ");
   }
 
   private executeAlone(instructions: number): void {
@@ -62,7 +98,7 @@ export class DrawnGuest {
   /** The guest maps its pages to themselves. */
   private refresh({ instruction: { page, offset, size, count } }: Vcpu): void {
     const end = page + Math.ceil((offset + size * count) / PAGE);
-    this.machine.vm.discardPages(page, end);
+    this.machine.makeFresh(page, end);
   }
 }
 
@@ -84,6 +120,7 @@ function resolve({ doorbells }: Scenario, access: ScenarioAccess): Access {
 /** Maps every page that the workload touches to itself. */
 function mapAll(machine: Machine, accesses: readonly Access[]): void {
   const { tables, guestMemory, scenario, what } = machine;
+  checkFootprints(machine);
   const touched = accesses
     .filter(({ op }) => isMemoryOperation(INSTRUCTION_FORMS[op].operation))
     .map(({ address, footprint }) => ({ first: address, end: address + footprint }));
@@ -102,4 +139,22 @@ function mapAll(machine: Machine, accesses: readonly Access[]): void {
       `addresses below ${hex(firstTable)} or from ${hex(end)}, the end of the last writable slot, on`,
     );
   }
+}
+
+/** A footprint that alone takes more tables than the slot holds is told before they are made. */
+function checkFootprints({ scenario, guestMemory, what }: Machine): void {
+  const room = guestMemory.end - guestMemory.first;
+  const lowest = scenario.guestPages === "2M" ? 2 : 1;
+  scenario.workload.forEach(({ op, address, footprint }, index) => {
+    if (isDoorbellOp(op) || footprint === undefined) return;
+    if (!isMemoryOperation(INSTRUCTION_FORMS[op].operation)) return;
+    let tables = 1;
+    for (let level = lowest; level <= LEVELS_BELOW; level++) {
+      const span = PAGE * 2 ** (INDEX_BITS * level);
+      tables += Math.floor((address + footprint - 1) / span) - Math.floor(address / span) + 1;
+    }
+    if (tables <= room) return;
+    const allowed = `bytes whose page tables fit into memslots[${guestMemory.index}]: these take ${tables} pages of its ${room}`;
+    throw new InputError(`${what}: workload[${index}].footprint`, notAllowed(footprint), allowed);
+  });
 }

@@ -29,6 +29,7 @@ export class Machine {
   /** Those of the scenario's ioeventfds, then those of its doorbells. */
   private readonly eventfds: readonly EventFd[];
   private readonly hostAddresses: readonly number[];
+  private readonly savedCounts: Float64Array;
 
   /** @throws InputError for what the kernel refuses; `what` names the scenario */
   constructor(
@@ -36,6 +37,7 @@ export class Machine {
     readonly what: string,
   ) {
     this.vm = createVmOf(scenario);
+    this.savedCounts = new Float64Array(this.vm.ledger.counts.length);
     this.hostAddresses = scenario.memslots.map((slot, index) => {
       const { gpa, size, backing } = slot;
       return this.asked(`memslots[${index}]`, slot, () => {
@@ -61,6 +63,17 @@ export class Machine {
       memorySize: size,
       userspaceAddr: address,
     });
+  }
+
+  /**
+   * Makes the next access to each guest page from `first` to before `end` the first: it faults. What KVM does to let go of
+   * them is not counted.
+   */
+  makeFresh(first: number, end: number): void {
+    const { counts } = this.vm.ledger;
+    this.savedCounts.set(counts);
+    this.vm.discardPages(first, end);
+    counts.set(this.savedCounts);
   }
 
   /** How often each eventfd was signalled. */
@@ -103,9 +116,9 @@ export class Machine {
   }
 
   private doorbells(): EventFd[] {
-    const { doorbells, workload, memslots } = this.scenario;
+    const { doorbells, memslots } = this.scenario;
     if (doorbells === undefined) return [];
-    const { address, queues, len, pio, waiter, slot } = doorbells;
+    const { address, queues, len, datamatch, pio, waiter, slot } = doorbells;
     const { stride, bytes } = doorbellLayout(doorbells);
     if (slot === "read-only") {
       this.asked("doorbells.slot", slot, () =>
@@ -118,10 +131,8 @@ export class Machine {
         }),
       );
     }
-    const value = workload.find(({ op }) => op === "kick")?.value ?? 0;
-    const match = doorbells.datamatch ? { datamatch: value } : {};
     return Array.from({ length: queues }, (_, queue) =>
-      this.ioeventfd("doorbells", { addr: address + queue * stride, len, pio, waiter, ...match }),
+      this.ioeventfd("doorbells", { addr: address + queue * stride, len, datamatch, pio, waiter }),
     );
   }
 
@@ -130,7 +141,14 @@ export class Machine {
       (args.pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
       (args.datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
     const fd = this.vm.eventfd(args.waiter);
-    this.asked(field, args, () => this.vm.kvmIoeventfd({ ...args, flags, fd }));
+    try {
+      this.vm.kvmIoeventfd({ ...args, flags, fd });
+    } catch (error) {
+      // Not every kernel and bus has ioeventfds of any length.
+      if (args.len === 0 && error instanceof KvmError && error.errno === "EINVAL")
+        throw this.refused(`${field}.len`, args.len, error);
+      throw this.refused(field, args, error);
+    }
     return this.vm.eventfdCtxFdget(fd);
   }
 
@@ -150,10 +168,15 @@ export class Machine {
     try {
       return call();
     } catch (error) {
-      if (!(error instanceof KvmError)) throw error;
-      const allowed = `what the kernel accepts (${error.message})`;
-      throw new InputError(`${this.what}: ${field}`, notAllowed(value), allowed);
+      throw this.refused(field, value, error);
     }
+  }
+
+  /** The kernel's refusal as a mistake in a field. @throws `error` if it is something else */
+  private refused(field: string, value: unknown, error: unknown): InputError {
+    if (!(error instanceof KvmError)) throw error;
+    const allowed = `what the kernel accepts (${error.message})`;
+    return new InputError(`${this.what}: ${field}`, notAllowed(value), allowed);
   }
 }
 

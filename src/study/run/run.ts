@@ -2,7 +2,7 @@
  * Runs a scenario: builds the virtual machine, lets the guest execute, and returns what was counted.
  */
 import { loadCpu } from "../../cost/cpu-profile.js";
-import { InputError } from "../../cost/input.js";
+import { InputError, notAllowed } from "../../cost/input.js";
 import { primitiveCosts } from "../../cost/primitive-costs.js";
 import type { ExitCounts } from "../../kvm/exit-counts.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
@@ -72,18 +72,27 @@ export async function replay(
   if (recording === undefined) return run(scenario, what, observers);
   const machine = new Machine(scenario, what);
   const guest = new RecordedGuest(machine, recording.file, recording.format);
-  const measuring = measurement(machine, observers);
-  let step = measuring.next();
-  while (!step.done) {
-    let executed = guest.execute(step.value);
-    while (executed < step.value && (await guest.more())) {
-      const { bytes, totalBytes } = guest.recording.progress;
-      observers.onProgress?.(bytes, totalBytes);
-      executed += guest.execute(step.value - executed);
+  try {
+    const measuring = measurement(machine, observers);
+    let step = measuring.next();
+    while (!step.done) {
+      let executed = guest.execute(step.value);
+      while (executed < step.value && (await guest.more())) {
+        const { bytes, totalBytes } = guest.recording.progress;
+        observers.onProgress?.(bytes, totalBytes);
+        executed += guest.execute(step.value - executed);
+      }
+      step = measuring.next(executed);
     }
-    step = measuring.next(executed);
+    const { summary } = guest;
+    if (step.value.accesses === 0) {
+      const allowed = `0 to ${summary.steps - 1}, for the recording has ${summary.steps} steps`;
+      throw new InputError(`${what}: warmup`, notAllowed(scenario.warmup), allowed);
+    }
+    return asRun(scenario, { ...step.value, recording: summary });
+  } finally {
+    await guest.close();
   }
-  return asRun(scenario, { ...step.value, recording: { ...guest.recording.summary } });
 }
 
 /** What a run of a complete scenario counts, without the zeros. */

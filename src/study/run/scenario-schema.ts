@@ -17,6 +17,7 @@ import { RECORDING_FORMATS } from "../../workload/recorded/recording.js";
 import { PATTERNS } from "../../workload/workload.js";
 import { DEFAULT_SWITCHES, DROPS } from "../../x86/cpu.js";
 import { PAGE } from "../../x86/mmu.js";
+import { LEAST_INSTRUCTIONS } from "./precision.js";
 
 /** 48-bit addresses; the identity-mapped guest uses their lower, user half. */
 const LAST_ADDRESS = 2 ** 47 - 1;
@@ -59,7 +60,7 @@ const doorbells = record({
   ).default(1),
   size: oneNumberOf([1, 2, 4, 8], "bytes of a kick", "1, 2, 4 or 8").default(2),
   len: eventfdLength.default(0),
-  datamatch: flag("the ioeventfds match the value that kicks write").default(false),
+  datamatch: address(0, Number.MAX_SAFE_INTEGER, "value that signals; kicks write their own").optional(),
   pio: flag("address is a port").default(false),
   waiter: oneOf(WAITERS, "who waits on the eventfds").default("nobody"),
   slot: oneOf(["none", "read-only"], "memory slot behind the doorbell pages").default("none"),
@@ -74,16 +75,26 @@ const access = record({
   name: text("a name for axes and tables").optional(),
   op: oneOf([...INSTRUCTION_NAMES, ...DOORBELL_OPS], "instruction"),
   address: address(0, LAST_ADDRESS, "address in bytes or port").default(0),
-  size: oneNumberOf([1, 2, 4, 8, 16], "bytes of the access", "1, 2, 4, 8 or 16 bytes").optional(),
+  size: oneNumberOf(
+    [1, 2, 4, 8, 16],
+    "bytes of the access (by default 1, of doorbells their size)",
+    "1, 2, 4, 8 or 16 bytes",
+  ).optional(),
   value: address(0, Number.MAX_SAFE_INTEGER, "value that is written").default(0),
   count: integer(1, 1e6, "number of iterations of a repeated instruction").default(1),
-  footprint: address(1, LAST_ADDRESS, "bytes from address on that the accesses cover").optional(),
-  stride: address(1, LAST_ADDRESS, "bytes between neighbouring addresses").optional(),
+  footprint: address(
+    1,
+    LAST_ADDRESS,
+    "bytes from address on that the accesses cover (by default size times count)",
+  ).optional(),
+  stride: address(1, LAST_ADDRESS, "bytes between neighbouring addresses (by default size)").optional(),
   pattern: oneOf(PATTERNS, "order of the addresses").default("sequential"),
   skew: number("exponent of zipf", "above 0, up to 10", (s) => s > 0 && s <= 10).default(0.99),
   workingSet: address(1, LAST_ADDRESS, "bytes of a working set of phases").optional(),
   phase: integer(1, 1e9, "accesses of a phase").default(1000),
-  fresh: flag("the host takes the page back before each access, so that it faults anew").default(false),
+  fresh: flag(
+    "each access is the first touch of its page: it faults anew. That the page goes before counts nothing, but drops what all vCPUs have cached of KVM's tables",
+  ).default(false),
   weight: number(
     "share of the instructions relative to the others",
     "0, or a positive number up to 1e9",
@@ -94,14 +105,14 @@ const access = record({
 });
 
 const recording = record({
-  file: text("path of a recording, also gzipped"),
+  file: text("path of a recording, also gzipped, relative to the working directory"),
   format: oneOf(RECORDING_FORMATS, "what wrote it"),
 });
 
 const userspaceAction = record({
   action: oneOf(USERSPACE_ACTIONS, "what the device model does while the guest runs"),
   slot: integer(0, 508, "number of the memory slot"),
-  every: integer(1, 1e9, "instructions of a vCPU between two of them"),
+  every: integer(1, 1e9, "instructions of a vCPU, or of a recording steps of all vCPUs, between two of them"),
 });
 
 /** What the manual leaves open, as in `Switches` of x86/cpu.ts. */
@@ -163,9 +174,13 @@ export const scenarioSchema = record({
   accesses: integer(
     1,
     1e9,
-    "number of guest instructions that count, of each vCPU; with a precision, the most",
+    `number of guest instructions that count, of each vCPU, or of a recording steps of all vCPUs; with a precision, the most, and at least ${LEAST_INSTRUCTIONS}`,
   ).optional(),
-  warmup: integer(0, 1e9, "number of guest instructions before them").optional(),
+  warmup: integer(
+    0,
+    1e9,
+    "number of guest instructions before them, counted as they are (by default 64, of a recording 0)",
+  ).optional(),
   precision: precision.describe("the run ends when its figure is known so well").optional(),
   seed: integer(0, 0xffff_ffff, "seed").default(1),
 });

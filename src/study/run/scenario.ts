@@ -119,27 +119,27 @@ function checkAddresses(scenario: Scenario, refuse: Refuse): void {
     bytes: size,
   }));
   if (doorbells !== undefined) {
-    const { address, size, perPage, pio, datamatch, len } = doorbells;
+    const { address, size, perPage, pio, datamatch, len, slot } = doorbells;
     const { stride, bytes } = doorbellLayout(doorbells);
-    const range = { field: "doorbells", first: address, bytes };
+    const range = { field: "doorbells.address", first: address, bytes };
+    if (pio && size === 8) refuse("doorbells.size", notAllowed(size), "1, 2 or 4 bytes for a port");
     if (pio && address + bytes > PORTS) refuse("doorbells.queues", text(range), PORTS_ALLOWED);
     if (!pio && address % PAGE !== 0) {
       refuse("doorbells.address", notAllowed(hex(address)), "the beginning of a page, a multiple of 4096");
     }
     if (!pio && size > stride)
       refuse("doorbells.perPage", notAllowed(perPage), `at most ${PAGE / size}, for kicks of ${size} bytes`);
-    if (datamatch && len === 0)
+    if (datamatch !== undefined && len === 0)
       refuse("doorbells.len", notAllowed(len), "1, 2, 4 or 8 bytes, where the value has to match");
-    if (doorbells.slot === "read-only" && pio)
-      refuse("doorbells.slot", notAllowed("read-only"), "none for ports");
-    if (doorbells.slot === "read-only") slots.push(range);
+    if (slot === "read-only" && pio) refuse("doorbells.slot", notAllowed(slot), "none for ports");
+    if (!pio) slots.push(range);
   }
   slots.forEach((range, index) => {
     if (beyond(range)) refuse(range.field, `${text(range)} is not allowed`, beyond.allowed);
     const other = slots.slice(0, index).find((before) => overlap(before, range));
     if (other !== undefined) {
       const found = `${text(range)} overlaps ${other.field}, ${text(other)}`;
-      refuse(range.field, found, "slots that do not overlap");
+      refuse(range.field, found, "memory slots and doorbells that do not overlap");
     }
   });
   ioeventfds.forEach(({ addr, len, pio }, index) => {
@@ -196,7 +196,6 @@ function checkAccess(scenario: Scenario, access: ScenarioAccess, field: string, 
     refuse(`${field}.workingSet`, notAllowed(undefined), "bytes of a working set, for the pattern phases");
   if (isDoorbellOp(op)) checkDoorbellAccess(scenario, access, field, refuse);
   else checkInstruction(scenario, { ...access, op }, field, refuse);
-  if (INSTRUCTION_FORMS[isDoorbellOp(op) ? "store" : op].operation === "vmcall") return;
   if (value >= 2 ** (8 * size)) {
     refuse(`${field}.value`, notAllowed(value), `what ${size} bytes can hold, below 2^${8 * size}`);
   }
@@ -238,9 +237,16 @@ function checkInstruction(
 ): void {
   const { op, address, size, count, fresh, pattern, footprint = size * count, stride = size } = access;
   const { operation, repeated } = INSTRUCTION_FORMS[op];
+  if (operation === "vmcall" || operation === "mov-cr3") {
+    checkWithoutAddress(access, field, refuse);
+    return;
+  }
   if (fresh && !isMemoryOperation(operation))
     refuse(`${field}.fresh`, notAllowed(fresh), `false for ${op}, which has no page`);
-  if (operation === "vmcall" || operation === "mov-cr3") return;
+  if (access.footprint === undefined && (pattern !== "sequential" || access.stride !== undefined)) {
+    const reason = pattern === "sequential" ? "a stride" : `the pattern ${pattern}`;
+    refuse(`${field}.footprint`, notAllowed(undefined), `bytes that the accesses cover, for ${reason}`);
+  }
   if (count > 1 && !repeated)
     refuse(`${field}.count`, notAllowed(count), `1 for ${op}, which does not repeat`);
   if (footprint < size * count)
@@ -266,6 +272,25 @@ function checkInstruction(
   if (size === 8) refuse(`${field}.size`, notAllowed(size), "1, 2 or 4 bytes for a port");
   if (address + footprint > PORTS)
     refuse(`${field}.address`, `${hex(address)} is not allowed`, PORTS_ALLOWED);
+}
+
+/** An instruction without an operand in memory or at a port. */
+function checkWithoutAddress(
+  { op, address, footprint, stride, count, value, pattern, fresh }: ScenarioAccess,
+  field: string,
+  refuse: Refuse,
+): void {
+  for (const [name, found, usual] of [
+    ["address", address, 0],
+    ["footprint", footprint, undefined],
+    ["stride", stride, undefined],
+    ["count", count, 1],
+    ["value", value, 0],
+    ["pattern", pattern, "sequential"],
+    ["fresh", fresh, false],
+  ] as const) {
+    if (found !== usual) refuse(`${field}.${name}`, notAllowed(found), `nothing: ${op} has no address`);
+  }
 }
 
 /** Whether an instruction accesses memory, so that the guest's tables map what it touches. */

@@ -5,6 +5,7 @@
 import { InputError } from "../../cost/input.js";
 import { type Measured, measure } from "../run/run.js";
 import type { Scenario } from "../run/scenario.js";
+import { keyOf } from "./point.js";
 
 /** One run of a sweep, JSON-serialisable. */
 export interface Job {
@@ -49,7 +50,13 @@ export async function executeJob({ key, scenario }: Job): Promise<Outcome> {
   const begin = performance.now();
   const ms = () => Math.round(performance.now() - begin);
   try {
-    return { key, status: "done", result: await measure(scenario), ms: ms() };
+    const result = await measure(scenario);
+    // A recording can have changed since the key was made, or while it was read.
+    if (scenario.recording !== undefined && (await keyOf(scenario)) !== key) {
+      const found = "is not, or no longer, the file that the run was asked for";
+      throw new InputError("scenario: recording.file", found, "a file that stays as it is");
+    }
+    return { key, status: "done", result, ms: ms() };
   } catch (error) {
     return { key, status: "failed", error: oneLine(error), ms: ms() };
   }

@@ -9,12 +9,7 @@ type JsonObject = { readonly [key: string]: Json };
 
 /** The scenario with another value at a path; what is absent on the way to it becomes an object. */
 export function withField(scenario: JsonObject, path: string, value: Json, what: string): JsonObject {
-  if (!/^\w+(\[[\w-]+\])*(\.\w+(\[[\w-]+\])*)*$/.test(path)) {
-    throw new InputError(what, notAllowed(path), "a field of a scenario, such as kernel or memslots[0].size");
-  }
-  const keys = [...path.matchAll(/\[([\w-]+)\]|(\w+)/g)].map(([, index, key]) =>
-    index === undefined ? { key } : { index },
-  );
+  const keys = keysOf(path, what);
   const replace = (inner: Json | undefined, depth: number): Json => {
     if (depth === keys.length) return value;
     const { key, index } = keys[depth];
@@ -28,9 +23,37 @@ export function withField(scenario: JsonObject, path: string, value: Json, what:
     if (typeof object !== "object" || object === null || Array.isArray(object)) {
       throw new InputError(`${what}: ${path}`, `${key} is in no object`, "a field of an object in the base");
     }
-    return { ...object, [key]: replace((object as JsonObject)[key], depth + 1) };
+    return { ...object, [key ?? ""]: replace((object as JsonObject)[key ?? ""], depth + 1) };
   };
   return replace(scenario, 0) as JsonObject;
+}
+
+/** The keys and indexes of a path; names of elements as the indexes that they have in the scenario. */
+export function segmentsOf(scenario: JsonObject, path: string, what: string): string[] {
+  let inner: Json | undefined = scenario;
+  return keysOf(path, what).map(({ key, index }) => {
+    if (index !== undefined && Array.isArray(inner)) {
+      const place = placeOf(inner, index, `${what}: ${path}`);
+      inner = inner[place];
+      return `[${place}]`;
+    }
+    inner = (inner as JsonObject | null | undefined)?.[key ?? ""];
+    return key ?? `[${index}]`;
+  });
+}
+
+interface Key {
+  readonly key?: string;
+  readonly index?: string;
+}
+
+function keysOf(path: string, what: string): Key[] {
+  if (!/^\w+(\[[\w-]+\])*(\.\w+(\[[\w-]+\])*)*$/.test(path)) {
+    throw new InputError(what, notAllowed(path), "a field of a scenario, such as kernel or memslots[0].size");
+  }
+  return [...path.matchAll(/\[([\w-]+)\]|(\w+)/g)].map(([, index, key]) =>
+    index === undefined ? { key } : { index },
+  );
 }
 
 /** The element of a list that an index or a name means. */

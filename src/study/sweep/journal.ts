@@ -131,8 +131,15 @@ export class Journal {
     if (was.sweep !== is.sweep) {
       throw new InputError(path, `is the journal of sweep "${was.sweep}"`, `one of sweep "${is.sweep}"`);
     }
+    if (was.shard !== is.shard) {
+      throw new InputError(path, `is the journal of ${partOf(was)}`, `one of ${partOf(is)}`);
+    }
     const difference = firstDifference(was.spec, JSON.parse(JSON.stringify(is.spec)));
-    if (difference === undefined) return;
+    if (difference === undefined) {
+      if (JSON.stringify(rowOrder(was)) === JSON.stringify(rowOrder(is))) return;
+      const allowed = "the same order, which is that of the rows; choose another name for another order";
+      throw new InputError(`sweep "${is.sweep}"`, "has its axes in another order than before", allowed);
+    }
     throw new InputError(
       `sweep "${is.sweep}": ${difference.path}`,
       `was ${difference.was}, is now ${difference.is}`,
@@ -242,6 +249,16 @@ function damaged(path: string, line: number, wrong: string): InputError {
 
 function repairOf(path: string, { wrong, lines, size, end }: Scan): string | null {
   return wrong && `${path}: line ${lines} ${wrong}; its ${size - end} bytes were removed`;
+}
+
+function partOf({ shard }: JournalHead): string {
+  return shard === undefined ? "the whole sweep" : `shard ${shard}`;
+}
+
+/** What of a specification decides the order of its rows. */
+function rowOrder({ spec }: JournalHead): unknown[] {
+  const { axes, zip } = spec as { readonly axes?: unknown; readonly zip?: unknown };
+  return [axes, zip];
 }
 
 /** Does something with a file; what the system refuses is a mistake in the path. */

@@ -47,13 +47,20 @@ export class LocalExecutor implements Executor {
   }
 }
 
-/** A worker that dies takes its job along, and no other. */
+/** Times that a job may take its worker along. */
+const ATTEMPTS = 2;
+
+/** A worker that dies takes its job along, and no other; the job gets another one. */
 async function runIn(pool: Piscina<Job, Outcome>, job: Job): Promise<Outcome> {
   const begin = performance.now();
-  try {
-    return await pool.run(job);
-  } catch (error) {
-    const ms = Math.round(performance.now() - begin);
-    return { key: job.key, status: "failed", error: `the worker ended: ${error}`, ms };
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await pool.run(job);
+    } catch (error) {
+      if (attempt < ATTEMPTS) continue;
+      const ms = Math.round(performance.now() - begin);
+      const message = `its worker ended ${attempt} times: ${(error as Error).message}`;
+      return { key: job.key, status: "failed", error: message, ms };
+    }
   }
 }

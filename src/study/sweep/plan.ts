@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { run } from "../run/run.js";
 import type { Scenario } from "../run/scenario.js";
 import { Journal } from "./journal.js";
+import { entriesByKey, readJournals } from "./journals.js";
 import { pointsOf } from "./point.js";
 import { reasonsToRun } from "./resume.js";
 import { isIn, type Shard } from "./shard.js";
 import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
-import { journalPath } from "./sweep.js";
 
 export interface PlannedPoint {
   readonly key: string;
@@ -40,10 +40,9 @@ export async function planSweep(input: SweepInput, options: PlanOptions = {}): P
   const { shard, out = join("out", spec.name) } = options;
   const all = await pointsOf(spec);
   const points = shard === undefined ? all : all.filter((point) => isIn(shard, point));
-  const journal = Journal.read(journalPath(out, shard));
-  if (journal !== undefined)
-    Journal.checkSpec(journalPath(out, shard), journal.head, { sweep: spec.name, spec });
-  const reasons = reasonsToRun(points, journal?.entries ?? []);
+  const journals = readJournals(out);
+  for (const { path, head } of journals) Journal.checkSpec(path, head, { ...head, sweep: spec.name, spec });
+  const reasons = reasonsToRun(points, entriesByKey(journals).values());
   const planned = points.map(({ key, values }, index) => ({
     key,
     values,

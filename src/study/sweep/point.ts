@@ -2,12 +2,14 @@
  * The points of a sweep: complete scenarios, each with a key that names everything its result depends on.
  */
 import { createHash } from "node:crypto";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { loadCpu } from "../../cost/cpu-profile.js";
 import { InputError } from "../../cost/input.js";
 import { digestOfFile } from "../../workload/recorded/recording.js";
 import { coreVersion } from "../provenance.js";
 import { figureWeights } from "../run/run.js";
 import { parseScenario, type Scenario } from "../run/scenario.js";
+import { canonicalJson } from "./canonical-json.js";
 import { type Combination, expand, type SweepSpec } from "./spec.js";
 
 export interface Point {
@@ -21,13 +23,17 @@ export interface Point {
   readonly error: string | null;
 }
 
+/** Milliseconds after which others have their turn. */
+const TURN = 50;
+
 /**
  * The points of a sweep in its order. A combination that is no valid scenario is a point that fails; where all are such, it
  * is the specification that is wrong.
  *
- * @throws InputError for a specification of which no point can be
+ * @param signal asked now and then, for a sweep may have very many points
+ * @throws InputError for a specification of which no point can be; the signal's reason
  */
-export async function pointsOf(spec: SweepSpec): Promise<Point[]> {
+export async function pointsOf(spec: SweepSpec, signal?: AbortSignal): Promise<Point[]> {
   const digests = new Map<string, Promise<string>>();
   const digest = (file: string) => {
     const known = digests.get(file) ?? digestOfFile(file);
@@ -35,7 +41,13 @@ export async function pointsOf(spec: SweepSpec): Promise<Point[]> {
     return known;
   };
   const points: Point[] = [];
+  let turn = performance.now();
   for (const { values, scenario } of expand(spec)) {
+    if (performance.now() - turn > TURN) {
+      await nextTurn();
+      signal?.throwIfAborted();
+      turn = performance.now();
+    }
     try {
       const complete = parseScenario(scenario);
       points.push({ values, key: await keyOf(complete, digest), scenario: complete, error: null });
@@ -86,7 +98,10 @@ export function shownValues(values: Point["values"]): Point["values"] {
 export async function keyOf(scenario: Scenario, digest = digestOfFile): Promise<string> {
   const { recording, cpu, precision } = scenario;
   return hash({
-    scenario: { ...scenario, recording: recording && { ...recording, file: await digest(recording.file) } },
+    scenario: {
+      ...withoutNames(scenario),
+      recording: recording && { ...recording, file: await digest(recording.file) },
+    },
     geometry: loadCpu(cpu).geometry,
     // The length of the run depends on the costs that make its figure.
     weights: precision && [...figureWeights(scenario)],
@@ -94,14 +109,12 @@ export async function keyOf(scenario: Scenario, digest = digestOfFile): Promise<
   });
 }
 
-function hash(value: unknown): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+/** Names are for people. */
+function withoutNames({ name: _, memslots, workload, ...scenario }: Scenario): object {
+  const unnamed = (element: { readonly name?: string | undefined }) => ({ ...element, name: undefined });
+  return { ...scenario, memslots: memslots.map(unnamed), workload: workload.map(unnamed) };
 }
 
-/** JSON with the fields of each object in the order of their names. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, inner) => {
-    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([one], [other]) => (one < other ? -1 : 1)));
-  });
+function hash(value: unknown): string {
+  return createHash("sha256").update(canonicalJson(value)).digest("hex");
 }

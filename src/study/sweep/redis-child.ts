@@ -1,8 +1,12 @@
 /** What runs in the child processes of a worker: one job after the other. */
+import { Worker } from "node:worker_threads";
 import { executeQueued, type QueuedJob } from "./redis-processor.js";
 
 // Ctrl-C is for the worker, which ends this process when its job is given back.
 process.on("SIGINT", () => {});
+
+const watchdog = new Worker(new URL("./redis-watchdog.js", import.meta.url));
+watchdog.unref();
 
 process.on("message", async (job: QueuedJob) => {
   const outcome = await executeQueued(job);

@@ -2,8 +2,9 @@
  * What is left of a sweep: the points that have no result under the present version, and why each of them runs.
  */
 import { coreVersion } from "../provenance.js";
+import { canonicalJson } from "./canonical-json.js";
 import type { JournalEntry } from "./journal.js";
-import { canonicalJson, type Point } from "./point.js";
+import type { Point } from "./point.js";
 
 /** Why a point runs, in a word or two, and in full. */
 export interface Reason {

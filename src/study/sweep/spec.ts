@@ -5,7 +5,8 @@
 import * as z from "zod";
 import { InputError, integer, list, notAllowed, parseInput, record } from "../../cost/input.js";
 import type { ScenarioInput } from "../run/scenario.js";
-import { withField } from "./field-path.js";
+import { canonicalJson } from "./canonical-json.js";
+import { segmentsOf, withField } from "./field-path.js";
 
 /** JSON, as scenarios hold it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -29,7 +30,7 @@ const sweepSpec = record({
     "combinations to leave out",
   ).default([]),
   seeds: z
-    .union([integer(1, 1e6, "number of seeds"), z.array(seed).min(1)], {
+    .union([integer(1, 1e6, "number of seeds"), z.array(seed).min(1, { error: "at least one seed" })], {
       error: "a number of seeds, counted from that of the base, or a list of seeds",
     })
     .default(1),
@@ -69,9 +70,14 @@ const MAX_POINTS = 1e6;
 /** @throws InputError that names the field, the value and what is allowed */
 export function parseSweep(input: unknown, what = "sweep"): SweepSpec {
   // What JSON does not have, such as an undefined field, goes here as it would in a file.
-  const parsed = parseInput(sweepSpec, JSON.parse(JSON.stringify(input) ?? "null"), what);
+  const text = JSON.stringify(input) ?? "null";
+  if (text.includes('"__proto__":')) {
+    throw new InputError(`${what}: __proto__`, "is no field", "fields of a sweep and of a scenario");
+  }
+  const parsed = parseInput(sweepSpec, JSON.parse(text), what);
   const { base, seeds } = parsed;
-  const first = Number(base.seed ?? 1);
+  const first = parseInput(seed, base.seed ?? 1, `${what}: base.seed`);
+  if (typeof seeds === "number") parseInput(seed, first + seeds - 1, `${what}: the last of the seeds`);
   const spec: SweepSpec = {
     ...parsed,
     seeds: typeof seeds === "number" ? Array.from({ length: seeds }, (_, index) => first + index) : seeds,
@@ -110,7 +116,7 @@ export function expand(spec: SweepSpec, what = "sweep"): Combination[] {
 }
 
 /** No field twice, groups of one length, exclusions of fields that vary. */
-function checkFields({ axes, zip, exclude, seeds }: SweepSpec, what: string): void {
+function checkFields({ base, axes, zip, exclude, seeds }: SweepSpec, what: string): void {
   const names = [...Object.keys(axes), ...zip.flatMap((group) => Object.keys(group))];
   names.forEach((name, index) => {
     if (name === "seed")
@@ -118,7 +124,19 @@ function checkFields({ axes, zip, exclude, seeds }: SweepSpec, what: string): vo
     if (names.indexOf(name) < index)
       throw new InputError(`${what}: ${name}`, "varies twice", "a field once in all of axes and zip");
   });
+  const paths = names.map((name) => segmentsOf(base, name, `${what}: axes`));
+  paths.forEach((path, index) => {
+    const other = paths.findIndex(
+      (outer, at) => at !== index && outer.every((key, depth) => key === path[depth]),
+    );
+    if (other < 0) return;
+    const found = `is the same field as ${names[other]}, or inside it`;
+    throw new InputError(`${what}: ${names[index]}`, found, "fields that do not overlap");
+  });
   zip.forEach((group, index) => {
+    if (Object.keys(group).length === 0) {
+      throw new InputError(`${what}: zip[${index}]`, "has no field", "an object of fields and values");
+    }
     const lengths = Object.entries(group).map(([field, { length }]) => `${field} ${length}`);
     if (new Set(Object.values(group).map(({ length }) => length)).size > 1) {
       const found = `has lists of different lengths: ${lengths.join(", ")}`;
@@ -126,10 +144,16 @@ function checkFields({ axes, zip, exclude, seeds }: SweepSpec, what: string): vo
     }
   });
   exclude.forEach((pattern, index) => {
-    for (const field of Object.keys(pattern)) {
-      if (names.includes(field) || field === "seed") continue;
-      const allowed = `fields that vary: ${[...names, "seed"].join(", ")}`;
-      throw new InputError(`${what}: exclude[${index}].${field}`, "does not vary", allowed);
+    for (const [field, value] of Object.entries(pattern)) {
+      const list: readonly Json[] | undefined =
+        field === "seed" ? seeds : [axes, ...zip].find((group) => Object.hasOwn(group, field))?.[field];
+      if (list === undefined) {
+        const allowed = `fields that vary: ${[...names, "seed"].join(", ")}`;
+        throw new InputError(`${what}: exclude[${index}].${field}`, "does not vary", allowed);
+      }
+      if (list.some((one) => canonicalJson(one) === canonicalJson(value))) continue;
+      const allowed = `one of ${list.map((one) => JSON.stringify(one)).join(", ")}`;
+      throw new InputError(`${what}: exclude[${index}].${field}`, notAllowed(value), allowed);
     }
   });
   const once = new Set(seeds);
@@ -146,6 +170,6 @@ function rowsOf(group: Readonly<Record<string, readonly Json[]>>): Readonly<Reco
 
 function matches(values: Readonly<Record<string, Json>>, pattern: Readonly<Record<string, Json>>): boolean {
   return Object.entries(pattern).every(
-    ([field, value]) => JSON.stringify(values[field]) === JSON.stringify(value),
+    ([field, value]) => canonicalJson(values[field]) === canonicalJson(value),
   );
 }

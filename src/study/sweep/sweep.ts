@@ -5,11 +5,12 @@
 import { join } from "node:path";
 import { InputError } from "../../cost/input.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
-import { coreVersion, packageVersion, provenanceOf } from "../provenance.js";
+import { coreVersion, dataVersion, packageVersion, provenanceOf } from "../provenance.js";
 import type { Provenance } from "../result.js";
 import type { Measured } from "../run/run.js";
 import type { Executor, Outcome } from "./executor.js";
 import { Journal, type JournalEntry } from "./journal.js";
+import { entriesByKey, readJournals } from "./journals.js";
 import { LocalExecutor } from "./local.js";
 import { nameOf, type Point, pointsOf } from "./point.js";
 import { writeResults } from "./results.js";
@@ -80,7 +81,7 @@ export interface SweepResult {
 export async function runSweep(input: SweepInput, options: SweepOptions = {}): Promise<SweepResult> {
   const spec = parseSweep(input);
   const { shard, executor = new LocalExecutor(), onNote } = options;
-  const all = await pointsOf(spec);
+  const all = await pointsOf(spec, options.signal);
   const points = shard === undefined ? all : all.filter((point) => isIn(shard, point));
   const folder = options.out ?? join("out", spec.name);
   const path = journalPath(folder, shard);
@@ -91,19 +92,24 @@ export async function runSweep(input: SweepInput, options: SweepOptions = {}): P
   });
   if (journal.repaired !== null) onNote?.(journal.repaired);
   try {
-    const reasons = reasonsToRun(points, journal.entries.values());
+    const others = readJournals(folder).filter((other) => other.path !== path);
+    for (const other of others)
+      Journal.checkSpec(other.path, other.head, { ...other.head, sweep: spec.name, spec });
+    const known = () => entriesByKey([...others, { entries: [...journal.entries.values()] }]);
+    const reasons = reasonsToRun(points, known().values());
     const todo = points.filter((_, index) => reasons[index] !== null);
     options.onStart?.(countKinds(reasons));
     await execute(todo, points.length, journal, { ...options, executor });
-    const { rows, failed } = resultsOf(points, journal.entries);
+    const entries = known();
+    const { rows, failed } = resultsOf(points, entries);
     const results = shard === undefined ? join(folder, RESULTS) : null;
-    if (results !== null) writeSweepResults(results, spec, points, journal.entries);
+    if (results !== null) writeSweepResults(results, spec, points, entries);
     return {
       spec,
       provenance: provenanceOf(spec.seeds[0]),
       rows,
       failed,
-      ran: todo.length,
+      ran: todo.filter(({ error }) => error === null).length,
       journal: path,
       results,
     };
@@ -162,7 +168,10 @@ async function execute(
     const { values } = point;
     const { status } = outcome;
     const what = status === "done" ? { result: outcome.result } : { error: outcome.error };
-    journal.append({ key, model: coreVersion(), point: values, status, ...what, ms });
+    const before = journal.entries.get(key);
+    // What cannot be need not be noted twice.
+    if (point.error === null || before?.error !== point.error)
+      journal.append({ key, model: coreVersion(), point: values, status, ...what, ms });
     ended++;
     if (status === "failed") failed++;
     progress();
@@ -206,7 +215,13 @@ export function writeSweepResults(
     const { status, result, error } = entry;
     return { key, point: values, status, ...(result && { result }), ...(error !== undefined && { error }) };
   });
-  writeResults(path, { sweep: spec.name, version: packageVersion(), core: coreVersion(), spec }, rows);
+  const head = { sweep: spec.name, simulated: true, version: packageVersion(), core: coreVersion(), spec };
+  try {
+    writeResults(path, { ...head, data: dataVersion() }, rows);
+  } catch (error) {
+    const allowed = "a place that can be written; the journal has everything, so the same call goes on";
+    throw new InputError(path, (error as Error).message, allowed);
+  }
 }
 
 /** Files leave out what did not happen. */

@@ -35,8 +35,12 @@ export class RecordingFile {
       const packed = await isPacked(this.path);
       const stream = createReadStream(this.path, { highWaterMark: CHUNK });
       this.stream = stream;
-      // A mistake in the file comes out of the end of the pipeline.
-      yield* packed ? pipeline(stream, createGunzip({ chunkSize: CHUNK }), () => {}) : stream;
+      try {
+        // A mistake in the file comes out of the end of the pipeline.
+        yield* packed ? pipeline(stream, createGunzip({ chunkSize: CHUNK }), () => {}) : stream;
+      } finally {
+        await closed(stream);
+      }
     } catch (error) {
       throw mistake(this.path, error);
     }
@@ -52,6 +56,14 @@ export async function digestOfFile(path: string): Promise<string> {
     throw mistake(path, error);
   }
   return hash.digest("hex");
+}
+
+/** Closes a stream, and waits until its file is closed. */
+function closed(stream: ReadStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once("close", resolve).destroy();
+  });
 }
 
 async function isPacked(path: string): Promise<boolean> {

@@ -8,7 +8,7 @@ import type { Steps } from "./steps.js";
 
 export { digestOfFile } from "./recording-file.js";
 export { RECORDING_FORMATS, type RecordingFormat, type RecordingSummary } from "./step-reader.js";
-export { Steps } from "./steps.js";
+export { LINEAR_LIMIT, Steps } from "./steps.js";
 
 /** Whether a format's addresses are linear addresses of a process, or guest-physical. */
 export const ADDRESSES: Readonly<Record<RecordingFormat, "linear" | "guest-physical">> = {
@@ -45,7 +45,8 @@ export class Recording {
   }
 
   /**
-   * The recording from its beginning, piece by piece. The next piece takes the place of the one before.
+   * The recording from its beginning, piece by piece. The next piece takes the place of the one before. Where the iteration
+   * ends, the file is closed.
    * @throws InputError for a line that the format does not have, a file that cannot be read or unpacked, and for no step
    */
   async *steps(): AsyncGenerator<Steps> {

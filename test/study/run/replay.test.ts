@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -91,6 +91,38 @@ describe("a recording of a process", () => {
     );
   });
 
+  it("has a step that counts after the warm-up", async () => {
+    await expect(replayed(loads(64, 8), "csv", { warmup: 64 })).rejects.toThrow(
+      "scenario: warmup: 64 is not allowed; allowed: 0 to 63, for the recording has 64 steps",
+    );
+    expect((await replayed(loads(64, 8), "csv", { warmup: 63 })).accesses).toBe(1);
+  });
+
+  it("notes threads that share a vCPU", async () => {
+    const text = `op,address,size,thread\n${[1, 2, 3, 4].map((id) => `load,4096,8,${id}\n`).join("")}`;
+    const note = "4 threads on 1 vCPU: set vcpus to keep them apart";
+    expect((await replayed(text, "csv")).recording?.notes).toContain(note);
+    expect((await replayed(text, "csv", { vcpus: 4 })).recording?.notes).toEqual([]);
+  });
+
+  it.each([
+    ["plain", (text: string) => text],
+    ["packed", (text: string) => gzipSync(text)],
+  ] as const)("closes its %s file where it is left or a step fails", async (_, pack) => {
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    // More than one chunk, and more than one piece.
+    const content = pack(loads(20_000, 8));
+    const small = [{ gpa: 0, size: 0x10_0000 }];
+    const failing = pack(loads(20_000, 4096));
+    await replayed(content, "csv", { accesses: 10 });
+    const before = descriptors();
+    for (let i = 0; i < 25; i++) {
+      await replayed(content, "csv", { accesses: 10 });
+      await expect(replayed(failing, "csv", { memslots: small })).rejects.toThrow("did not fit");
+    }
+    expect(descriptors()).toBe(before);
+  });
+
   it("is not for run(), which cannot wait", () => {
     const recording = { file: file(loads(1, 8)), format: "csv" } as const;
     expect(() => run({ ...machine, recording })).toThrow("recording: is read piece by piece");
@@ -120,10 +152,27 @@ describe("a recording of KVM's events", () => {
     expect(Object.entries(recording?.leftOut ?? {}).find(([kind]) => kind.includes("HLT"))?.[1]).toBe(1);
   });
 
+  it("names a step beyond the processor's addresses", async () => {
+    const io = exit(1, "EPT_MISCONFIG", "kvm_mmio: mmio write len 4 gpa 0xfebf0008 val 0x1");
+    const beyond = exit(2, "EPT_VIOLATION", "kvm_page_fault: address 400000001000 error_code 182");
+    await expect(replayed(io + beyond, "ftrace")).rejects.toThrow(
+      /scenario: recording .*, step 2: touches 0x400000001000; allowed: addresses below 0x400000000000/,
+    );
+  });
+
+  it("names a step at which the guest cannot go on", async () => {
+    const fetch = exit(1, "EPT_VIOLATION", "kvm_page_fault: address febf0000 error_code 14");
+    await expect(replayed(fetch, "ftrace")).rejects.toThrow(
+      /recording .*, step 1 \(fetch at 0xfebf0000\): KVM stops vCPU 0: KVM_EXIT_INTERNAL_ERROR/,
+    );
+  });
+
   it("faults where a page fault was, also where the page was there", async () => {
     const fault = exit(1, "EPT_VIOLATION", "kvm_page_fault: address 1000000 error_code 182");
     const { counts } = await replayed(fault + fault + fault, "ftrace");
     expect(counts.tdpPageFault).toBeGreaterThanOrEqual(3);
     expect(counts.walkStore + counts.walkLoad).toBeGreaterThanOrEqual(3);
+    // What the host does before each is not the guest's.
+    expect(counts.remoteTlbFlush).toBe(0);
   });
 });

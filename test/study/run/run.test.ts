@@ -43,11 +43,12 @@ describe("doorbells", () => {
   });
 
   it("match the value of a kick where they are asked to", () => {
-    const doorbells = { ...DOORBELLS, len: 2, datamatch: true } as const;
+    const doorbells = { ...DOORBELLS, len: 2, datamatch: 7 } as const;
     const kicks = [{ op: "kick", value: 7 }] as const;
     expect(run({ ...machine, doorbells, workload: kicks }).signals).toEqual([1000]);
     const { datamatchCompare } = counts({ doorbells, workload: kicks });
     expect(datamatchCompare).toBe(1000);
+    expect(run({ ...machine, doorbells, workload: [{ op: "kick", value: 8 }] }).signals).toEqual([0]);
   });
 
   it("with a read-only slot behind them are written by EPT violations, which no fast bus sees", () => {
@@ -68,6 +69,22 @@ describe("a mix", () => {
     const load = { op: "load", address: "0x1000000", size: 8, footprint: "0x100000", stride: 4096 } as const;
     expect(counts({ workload: [load], warmup: 1000 }).exitEptViolation).toBe(0);
     expect(counts({ workload: [{ ...load, fresh: true }], warmup: 1000 }).exitEptViolation).toBe(1000);
+  });
+
+  it("counts at a fresh page what it counts at a page's first touch", () => {
+    const load = { op: "load", address: "0x1000000", size: 8, footprint: "0x100000", stride: 4096 } as const;
+    const first = counts({ workload: [load], accesses: 200, warmup: 16 });
+    const again = counts({ workload: [{ ...load, fresh: true }], accesses: 200, warmup: 256 });
+    for (const name of [
+      "exitEptViolation",
+      "tdpPageFault",
+      "mmuLock",
+      "hvaToPfn",
+      "spteInstall",
+      "tlbFlush",
+    ]) {
+      expect([name, again[name]]).toEqual([name, first[name]]);
+    }
   });
 
   it("is each vCPU's own where it says so", () => {

@@ -30,6 +30,8 @@ describe("a scenario", () => {
     expect(scenario.workload[0].address).toBe(0xfebf_0800);
   });
 
+  const circle: Record<string, unknown> = {};
+  circle.circle = circle;
   const with_ = (change: object) => ({ ...valid, ...change });
   const slot = (change: object) => with_({ memslots: [{ ...valid.memslots[0], ...change }] });
   const access = (change: object) => with_({ workload: [{ ...valid.workload[0], ...change }] });
@@ -37,7 +39,11 @@ describe("a scenario", () => {
     with_({ doorbells: { address: "0xfebf0000", ...change }, workload: [{ op: "kick" }] });
 
   it("stays as it is when it is parsed again", () => {
-    for (const input of [valid, doorbells({ queues: 3 }), access({ pattern: "zipf", burst: 4 })]) {
+    for (const input of [
+      valid,
+      doorbells({ queues: 3 }),
+      access({ pattern: "zipf", footprint: 64, burst: 4 }),
+    ]) {
       const scenario = parseScenario(input);
       expect(parseScenario(JSON.parse(JSON.stringify(scenario)))).toEqual(scenario);
     }
@@ -60,6 +66,20 @@ describe("a scenario", () => {
       with_({ kernal: "v4.2" }),
       /scenario: kernal: is an unknown field \(did you mean kernel\?\); allowed: name, cpu, kernel, patches/,
     ],
+    [
+      "a misspelt field that is required",
+      { ...with_({}), kernel: undefined, kernal: "v4.2" },
+      /scenario: kernal: is an unknown field \(did you mean kernel\?\)/,
+    ],
+    ["a number that is none", with_({ seed: Number.NaN }), /seed: NaN is not allowed/],
+    ["a number of a kind that JSON lacks", with_({ seed: 7n }), /seed: 7n is not allowed/],
+    ["a function", with_({ seed: () => 1 }), /seed: a function is not allowed/],
+    [
+      "an object in a circle",
+      with_({ seed: circle }),
+      /seed: an object that JSON cannot hold is not allowed/,
+    ],
+    ["an object with what JSON lacks", with_({ seed: { n: 7n } }), /seed: \{"n":"7n"\} is not allowed/],
     [
       "an unknown field inside",
       slot({ flags: 2 }),
@@ -94,7 +114,7 @@ describe("a scenario", () => {
     [
       "an access of 3 bytes",
       access({ size: 3 }),
-      /workload\[0\]\.size: 3 is not allowed; allowed: bytes of the access, 1, 2, 4, 8 or 16 bytes/,
+      /workload\[0\]\.size: 3 is not allowed; allowed: bytes of the access \(by default 1, of doorbells their size\), 1, 2, 4, 8 or 16 bytes/,
     ],
     [
       "16 bytes for a mov",
@@ -184,12 +204,38 @@ describe("a scenario", () => {
       doorbells({ address: 8 }),
       /doorbells\.address: "0x8" is not allowed/,
     ],
-    ["doorbells that match any length", doorbells({ datamatch: true }), /doorbells\.len: 0 is not allowed/],
+    ["doorbells that match any length", doorbells({ datamatch: 7 }), /doorbells\.len: 0 is not allowed/],
     [
       "a read-only slot over memory",
       doorbells({ address: 0x1000, slot: "read-only" }),
-      /doorbells: 0x1000 to 0x1fff overlaps memslots\[0\], 0x0 to 0x1fffff/,
+      /doorbells\.address: 0x1000 to 0x1fff overlaps memslots\[0\], 0x0 to 0x1fffff/,
     ],
+    [
+      "doorbells in memory",
+      doorbells({ address: 0x1f_f000, queues: 2 }),
+      /doorbells\.address: 0x1ff000 to 0x200fff overlaps memslots\[0\]/,
+    ],
+    [
+      "doorbells beyond the processor's addresses",
+      doorbells({ address: 2 ** 46 }),
+      /doorbells\.address: 0x400000000000 to 0x400000000fff is not allowed; .*physical address width/,
+    ],
+    [
+      "a kick of 8 bytes at a port",
+      doorbells({ address: 0xc000, pio: true, size: 8 }),
+      /doorbells\.size: 8 is not allowed; allowed: 1, 2 or 4 bytes for a port/,
+    ],
+    [
+      "doorbells that match a flag",
+      doorbells({ len: 2, datamatch: true }),
+      /doorbells\.datamatch: true is not/,
+    ],
+    [
+      "a pattern over nothing",
+      access({ pattern: "uniform" }),
+      /workload\[0\]\.footprint: is missing; .*for the pattern uniform/,
+    ],
+    ["a stride over nothing", access({ stride: 64 }), /workload\[0\]\.footprint: is missing; .*for a stride/],
     [
       "a kick with an address",
       { ...doorbells({}), workload: [{ op: "kick", address: 8 }] },
@@ -217,6 +263,55 @@ describe("a scenario", () => {
   });
 
   it.each([
+    ["address", 8],
+    ["footprint", 1],
+    ["stride", 8],
+    ["count", 2],
+    ["value", 1],
+    ["pattern", "zipf"],
+    ["fresh", true],
+  ])("has no %s of an instruction without an operand", (name, value) => {
+    for (const op of ["vmcall", "mov-cr3"]) {
+      const input = with_({ workload: [{ op, size: 8, [name]: value }] });
+      const found = `workload[0].${name}: ${JSON.stringify(value)} is not allowed; allowed: nothing: ${op} has no address`;
+      expect(() => parseScenario(input)).toThrow(found);
+    }
+  });
+
+  it("says what the defaults are that others decide", () => {
+    const allowed = new Map(scenarioFields().map(({ field, allowed }) => [field, allowed]));
+    expect(allowed.get("workload[].footprint")).toContain("by default size times count");
+    expect(allowed.get("accesses")).toContain("at least 450560");
+    expect(allowed.get("warmup")).toContain("by default 64, of a recording 0");
+    expect(allowed.get("recording.file")).toContain("relative to the working directory");
+  });
+
+  it.each([
+    [
+      "doorbells of any length in a kernel from before them",
+      { kernel: "v3.9" as const, doorbells: { address: "0xfebf0000" }, workload: [{ op: "kick" as const }] },
+      /scenario: doorbells\.len: 0 is not allowed; allowed: what the kernel accepts \(EINVAL/,
+    ],
+    [
+      "doorbells of any length at ports before v6.19",
+      { doorbells: { address: "0xc000", pio: true }, workload: [{ op: "kick" as const }] },
+      /scenario: doorbells\.len: 0 is not allowed; allowed: what the kernel accepts \(EINVAL/,
+    ],
+    [
+      "a fetch from a device",
+      { workload: [{ op: "fetch" as const, address: "0xfebf0000" }] },
+      /scenario: workload\[0\] \(fetch at 0xfebf0000\): KVM stops vCPU 0: KVM_EXIT_INTERNAL_ERROR, EMULATION/,
+    ],
+    [
+      "a fetch from a device, side by side",
+      { vcpus: 2, workload: [{ op: "vmcall" as const }, { op: "fetch" as const, address: "0xfebf0000" }] },
+      /workload\[1\] \(fetch at 0xfebf0000\).*: KVM stops vCPU [01]: KVM_EXIT_INTERNAL_ERROR/,
+    ],
+    [
+      "a footprint whose page tables are larger than the memory",
+      { workload: [{ op: "load" as const, address: "0x200000", footprint: 2 ** 40 }] },
+      /workload\[0\]\.footprint: 1099511627776 is not allowed; .*memslots\[0\]: these take 525317 pages of its 512/,
+    ],
     [
       "only read-only memory",
       { memslots: [{ gpa: 0, size: 4096, readonly: true }] },

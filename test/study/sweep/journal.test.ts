@@ -339,10 +339,25 @@ describe("a journal of another specification", () => {
   it("is the same if only the order of fields is another, or a field is undefined", () => {
     record(done("a"));
     const { base, axes, seeds } = SPEC;
-    const spec = { seeds, axes: { vcpus: axes.vcpus, kernel: axes.kernel }, base, exclude: undefined };
+    const spec = { seeds, axes, base, exclude: undefined };
     const journal = Journal.open(path, { ...HEAD, spec });
     journal.close();
     expect([...journal.entries.keys()]).toEqual(["a"]);
+  });
+
+  it("is another if the axes are in another order, which is that of the rows", () => {
+    record();
+    const { axes } = SPEC;
+    const spec = { ...SPEC, axes: { vcpus: axes.vcpus, kernel: axes.kernel } };
+    expect(inputError(() => Journal.open(path, { ...HEAD, spec })).found).toBe(
+      "has its axes in another order than before",
+    );
+  });
+
+  it("is refused to another shard", () => {
+    record();
+    const error = inputError(() => Journal.open(path, { ...HEAD, shard: "1/3" }));
+    expect([error.found, error.allowed]).toEqual(["is the journal of the whole sweep", "one of shard 1/3"]);
   });
 
   it("is refused if it is the journal of another sweep", () => {

@@ -70,9 +70,14 @@ export class WorkerProcess {
     this.process.kill(signal);
   }
 
+  /** The processes that execute its jobs. */
+  children(): string[] {
+    return readdirSync("/proc").filter((pid) => parentOf(pid) === this.process.pid);
+  }
+
   /** Kills the processes that execute its jobs, and tells whether there were any. */
   killChildren(): boolean {
-    const children = readdirSync("/proc").filter((pid) => parentOf(pid) === this.process.pid);
+    const children = this.children();
     for (const pid of children) process.kill(Number(pid), "SIGKILL");
     return children.length > 0;
   }
@@ -86,6 +91,15 @@ function parentOf(pid: string): number | null {
   } catch {
     // It is no process, or ended meanwhile.
     return null;
+  }
+}
+
+/** Whether a process is there, and not only what its parent has not taken note of. */
+export function isRunning(pid: string): boolean {
+  try {
+    return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return false;
   }
 }
 

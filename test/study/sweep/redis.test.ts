@@ -11,7 +11,7 @@ import { executeQueued } from "../../../src/study/sweep/redis-processor.js";
 import { queueName, shownUrl } from "../../../src/study/sweep/redis-queue.js";
 import { parseSweep } from "../../../src/study/sweep/spec.js";
 import { BASE } from "./fixture.js";
-import { RedisServer, redisProgram, until, WorkerProcess } from "./redis-server.js";
+import { isRunning, RedisServer, redisProgram, until, WorkerProcess } from "./redis-server.js";
 
 // Compiled, as the workers run it: the test runner's own way of loading makes the simulator many times slower.
 const { executeJob }: typeof import("../../../src/study/sweep/executor.js") = createRequire(import.meta.url)(
@@ -161,6 +161,20 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
     victim.kill("SIGKILL");
     expect(await outcomes).toEqual(await outcomesHere(jobs));
     expect(other.said("its worker is gone")).toHaveLength(1);
+  });
+
+  it("leaves no process behind of a worker that is killed, however long its job is", async () => {
+    const jobs = await jobsOf(1, 1e9);
+    const [worker] = await start(1);
+    const controller = new AbortController();
+    const outcome = executor.execute(jobs, controller.signal).next();
+    await untilThereAre(1, "active");
+    await until(() => worker.children().length > 0);
+    const children = worker.children();
+    worker.kill("SIGKILL");
+    await until(() => !children.some(isRunning));
+    controller.abort(new Error("enough"));
+    await expect(outcome).rejects.toThrow("enough");
   });
 
   it("has a worker that is stopped give its job back at once", async () => {

@@ -69,6 +69,25 @@ describe("a sweep", () => {
       { exclude: [{ vcpus: 1 }] },
       /exclude\[0\]\.vcpus: does not vary; allowed: .*kernel/,
     ],
+    [
+      "a field inside another that varies",
+      { axes: { "workload[reads].weight": [0], workload: [[]] } },
+      /axes: workload\[reads\]\.weight|workload\[reads\]\.weight: is the same field as workload, or inside it/,
+    ],
+    [
+      "a field by its name and its index",
+      { axes: { "workload[reads].weight": [0], "workload[1].weight": [1] } },
+      /is the same field as workload\[1\]\.weight, or inside it/,
+    ],
+    [
+      "an exclusion of a value that nothing has",
+      { exclude: [{ kernel: "v4.3" }] },
+      /exclude\[0\]\.kernel: "v4\.3" is not allowed; allowed: one of "v4\.2", "v6\.19"/,
+    ],
+    ["a field of JavaScript's own", JSON.parse('{"axes":{"__proto__":[1]}}'), /__proto__: is no field/],
+    ["a seed that is none", { base: { ...BASE, seed: "abc" } }, /base\.seed: "abc" is not allowed/],
+    ["no seed", { seeds: [] }, /seeds: .*at least one seed|seeds: \[\] is not allowed/],
+    ["a group of nothing", { zip: [{}] }, /zip\[0\]: has no field/],
     ["a seed twice", { seeds: [1, 1] }, /seeds: 1 is not allowed; allowed: each seed once/],
     ["a seed as an axis", { axes: { seed: [1] } }, /axes\.seed: is no axis/],
     [

@@ -72,6 +72,35 @@ describe("a sweep", () => {
     expect((await runSweep(HALF, { out, executor })).ran).toBe(1);
   });
 
+  it("is refused under its name with its axes in another order, which is that of the rows", async () => {
+    await runSweep(SWEEP, { out, executor });
+    const { kernel, ...others } = SWEEP.axes;
+    const turned = { ...SWEEP, axes: { ...others, kernel } };
+    await expect(runSweep(turned, { out, executor })).rejects.toThrow(
+      "has its axes in another order than before",
+    );
+  });
+
+  it("takes a renamed access for the one that it is", async () => {
+    const named = (name: string) => ({
+      ...SWEEP,
+      name,
+      base: { ...BASE, workload: [{ op: "kick", name }] as const },
+      axes: {},
+    });
+    const { rows } = await runSweep(named("one"), { out, executor });
+    const renamed = await runSweep(named("two"), { out: temporaryFolder(), executor });
+    expect(renamed.rows[0].key).toBe(rows[0].key);
+  });
+
+  it("answers an interrupt while it prepares very many points", async () => {
+    const controller = new AbortController();
+    const sweep = runSweep({ ...SWEEP, seeds: 20_000 }, { out, executor, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 300);
+    await expect(sweep).rejects.toThrow("enough");
+    expect(executor.executed).toEqual([]);
+  });
+
   it("stops at the first failure where that is wanted", async () => {
     const spec = { ...HALF, axes: { kernel: ["v3.9", "v4.2"] } };
     await expect(runSweep(spec, { out, executor, failFast: true })).rejects.toThrow(/^kernel=v3\.9 seed=1: /);
@@ -145,6 +174,14 @@ describe("shards", () => {
     expect(bytes()).toBe(whole);
   });
 
+  it("know each other's results, and those of the whole", async () => {
+    await runSweep(SWEEP, { out, executor, shard: shard(1) });
+    const { length } = executor.executed;
+    expect((await planSweep(SWEEP, { out })).cached).toBe(length);
+    expect((await runSweep(SWEEP, { out, executor })).ran).toBe(8 - length);
+    expect((await runSweep(SWEEP, { out, executor, shard: shard(2) })).ran).toBe(0);
+  });
+
   it("do not merge before all are there", async () => {
     await runSweep(SWEEP, { out, executor, shard: shard(1) });
     await expect(mergeSweep(out)).rejects.toThrow(
@@ -152,15 +189,16 @@ describe("shards", () => {
     );
   });
 
-  it("do not merge with another sweep's", async () => {
+  it("are not mixed with another sweep's", async () => {
     await runSweep(SWEEP, { out, executor, shard: shard(1) });
-    await runSweep({ ...SWEEP, seeds: 3 }, { out, executor, shard: shard(2) });
-    await expect(mergeSweep(out)).rejects.toThrow("journal.2-of-3.jsonl: has another specification than");
+    await expect(runSweep({ ...SWEEP, seeds: 3 }, { out, executor, shard: shard(2) })).rejects.toThrow(
+      /sweep "doorbells": seeds/,
+    );
   });
 
   it("merge from a folder that has journals", async () => {
     await expect(mergeSweep(out)).rejects.toThrow("holds no journal");
-    await expect(mergeSweep(join(out, "nowhere"))).rejects.toThrow("ENOENT");
+    await expect(mergeSweep(join(out, "nowhere"))).rejects.toThrow("holds no journal");
   });
 });
 
@@ -207,7 +245,7 @@ describe("a plan", () => {
 
   it("runs nothing and writes nothing", async () => {
     await planSweep(SWEEP, { out: join(out, "none") });
-    await expect(mergeSweep(join(out, "none"))).rejects.toThrow("ENOENT");
+    await expect(mergeSweep(join(out, "none"))).rejects.toThrow("holds no journal");
   });
 
   it("refuses a specification that has changed", async () => {
