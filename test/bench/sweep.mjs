@@ -6,22 +6,22 @@ import { LocalExecutor } from "../../dist/study/sweep/local.js";
 import { runSweep } from "../../dist/study/sweep/sweep.js";
 
 /**
- * The mix of a doorbell and a little of its guest's memory, half a second and more a point, so that the threads and not their
- * start are timed. Larger footprints fill the simulated caches, which then fill the host's: what a second worker is worth there
- * depends on the host's memory.
+ * The mix of a doorbell and a little of its guest's memory, a second a point, so that the threads and not their start are
+ * timed. The simulated caches stay within the host's own: with larger footprints the second worker is worth what the host's
+ * memory makes of it.
  */
 export const SWEEP = /** @type {const} */ ({
   name: "bench",
   base: {
-    cpu: "haswell-ep-e5-2660v3",
+    cpu: "lynnfield-i7-860",
     kernel: "v4.2",
     memslots: [{ gpa: 0, size: "0x4000000" }],
     doorbells: { address: "0xfebf0000" },
     workload: [
       { op: "kick" },
-      { op: "load", address: "0x1000000", size: 8, footprint: "0x100000", pattern: "uniform", weight: 9 },
+      { op: "load", address: "0x1000000", size: 8, footprint: "0x10000", pattern: "uniform", weight: 9 },
     ],
-    accesses: 1_000_000,
+    accesses: 8_000_000,
   },
   seeds: 16,
 });
