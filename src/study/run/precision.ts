@@ -185,20 +185,6 @@ export class BatchMeans {
   }
 }
 
-/** Runs until the figure is known well enough. `execute` lets the machine execute so many instructions. */
-export function runToPrecision(
-  counts: Float64Array,
-  execute: (instructions: number) => void,
-  options: PrecisionOptions,
-): PreciseCounts {
-  const run = new BatchMeans(counts, options);
-  for (let instructions = run.next(); instructions > 0; instructions = run.next()) {
-    execute(instructions);
-    run.observe();
-  }
-  return run.finish();
-}
-
 /** MSER looks for the end of the warm-up in the first half. If it finds the end of that, the run is too short to tell. */
 function longestTruncation(batches: number): number {
   return Math.floor(batches / 2);

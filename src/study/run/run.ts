@@ -53,6 +53,10 @@ export function run(input: ScenarioInput, what = "scenario", observers: Observer
   if (scenario.recording !== undefined) {
     throw new InputError(`${what}: recording`, "is read piece by piece", "a workload; replay() takes both");
   }
+  return executeWorkload(scenario, what, observers);
+}
+
+function executeWorkload(scenario: Scenario, what: string, observers: Observers): Run {
   const machine = new Machine(scenario, what);
   const guest = new DrawnGuest(machine);
   const measuring = measurement(machine, observers);
@@ -67,9 +71,12 @@ export async function replay(
   what = "scenario",
   observers: Observers = {},
 ): Promise<Run> {
-  const scenario = parseScenario(input, what);
+  return execute(parseScenario(input, what), what, observers);
+}
+
+async function execute(scenario: Scenario, what: string, observers: Observers): Promise<Run> {
   const { recording } = scenario;
-  if (recording === undefined) return run(scenario, what, observers);
+  if (recording === undefined) return executeWorkload(scenario, what, observers);
   const machine = new Machine(scenario, what);
   const guest = new RecordedGuest(machine, recording.file, recording.format);
   try {
@@ -97,7 +104,7 @@ export async function replay(
 
 /** What a run of a complete scenario counts, without the zeros. */
 export async function measure(scenario: Scenario): Promise<Measured> {
-  const { scenario: _, pmu: __, counts, ...rest } = await replay(scenario);
+  const { scenario: _, pmu: __, counts, ...rest } = await execute(scenario, "scenario", {});
   return { ...rest, counts: withoutZeros(counts) };
 }
 

@@ -210,17 +210,15 @@ function checkDoorbellAccess(
   if (doorbells === undefined) {
     refuse(`${field}.op`, notAllowed(op), "an instruction, for there are no doorbells in the scenario");
   }
-  for (const [name, value, usual] of [
+  const given = [
     ["address", address, 0],
     ["footprint", footprint, undefined],
     ["stride", stride, undefined],
     ["count", count, 1],
     ["fresh", fresh, false],
     ["size", size, doorbells.size],
-  ] as const) {
-    if (value !== usual)
-      refuse(`${field}.${name}`, notAllowed(value), `nothing: doorbells says where and how ${op} goes`);
-  }
+  ] as const;
+  refuseGiven(given, field, `doorbells says where and how ${op} goes`, refuse);
   if (pattern === "phases")
     refuse(
       `${field}.pattern`,
@@ -280,7 +278,7 @@ function checkWithoutAddress(
   field: string,
   refuse: Refuse,
 ): void {
-  for (const [name, found, usual] of [
+  const given = [
     ["address", address, 0],
     ["footprint", footprint, undefined],
     ["stride", stride, undefined],
@@ -288,8 +286,19 @@ function checkWithoutAddress(
     ["value", value, 0],
     ["pattern", pattern, "sequential"],
     ["fresh", fresh, false],
-  ] as const) {
-    if (found !== usual) refuse(`${field}.${name}`, notAllowed(found), `nothing: ${op} has no address`);
+  ] as const;
+  refuseGiven(given, field, `${op} has no address`, refuse);
+}
+
+/** Refuses fields that mean nothing here: those that are not as they usually are. */
+function refuseGiven(
+  fields: readonly (readonly [name: string, found: unknown, usual: unknown])[],
+  field: string,
+  reason: string,
+  refuse: Refuse,
+): void {
+  for (const [name, found, usual] of fields) {
+    if (found !== usual) refuse(`${field}.${name}`, notAllowed(found), `nothing: ${reason}`);
   }
 }
 

@@ -1,15 +1,20 @@
 /** The journals in the folder of a sweep: one of the whole, and those of its shards. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { Journal, type JournalContents, type JournalEntry } from "./journal.js";
+import { Journal, type JournalContents, type JournalEntry, type JournalHead } from "./journal.js";
 
 export interface StoredJournal extends JournalContents {
   readonly path: string;
 }
 
-/** Reads them all, in the order of their names; none where there is no folder. @throws InputError for one that is damaged */
-export function readJournals(folder: string): StoredJournal[] {
-  return namesIn(folder)
+/**
+ * Reads them all, in the order of their names; none where there is no folder.
+ *
+ * @param wanted whose journals they have to be; by default that of the first
+ * @throws InputError for one that is damaged, or of another specification
+ */
+export function readJournals(folder: string, wanted?: Pick<JournalHead, "sweep" | "spec">): StoredJournal[] {
+  const journals = namesIn(folder)
     .filter((name) => /^journal(\.\d+-of-\d+)?\.jsonl$/.test(name))
     .sort()
     .flatMap((name) => {
@@ -17,6 +22,11 @@ export function readJournals(folder: string): StoredJournal[] {
       const contents = Journal.read(path);
       return contents === undefined ? [] : [{ path, ...contents }];
     });
+  for (const { path, head } of journals) {
+    const { sweep, spec } = wanted ?? journals[0].head;
+    Journal.checkSpec(path, head, { ...head, sweep, spec });
+  }
+  return journals;
 }
 
 /** The entry of each key that counts: the last, but a result over a failure elsewhere. */

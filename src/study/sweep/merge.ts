@@ -4,7 +4,6 @@
 import { join } from "node:path";
 import { InputError } from "../../cost/input.js";
 import { provenanceOf } from "../provenance.js";
-import { Journal } from "./journal.js";
 import { entriesByKey, readJournals, type StoredJournal } from "./journals.js";
 import { nameOf, type Point, pointsOf } from "./point.js";
 import { parseSweep } from "./spec.js";
@@ -22,7 +21,6 @@ export async function mergeSweep(folder: string): Promise<SweepResult> {
     const allowed = "the folder of a sweep, with journal.jsonl or journal.<i>-of-<N>.jsonl";
     throw new InputError(folder, "holds no journal", allowed);
   }
-  for (const { path, head } of journals) Journal.checkSpec(path, head, { ...head, ...specOf(first) });
   const spec = parseSweep(first.head.spec, first.path);
   const entries = entriesByKey(journals);
   const points = await pointsOf(spec);
@@ -33,8 +31,6 @@ export async function mergeSweep(folder: string): Promise<SweepResult> {
   const provenance = provenanceOf(spec.seeds[0]);
   return { spec, provenance, ...resultsOf(points, entries), ran: 0, journal: first.path, results };
 }
-
-const specOf = ({ head: { sweep, spec } }: StoredJournal) => ({ sweep, spec });
 
 function incomplete(
   folder: string,

@@ -4,11 +4,10 @@
 import { join } from "node:path";
 import { run } from "../run/run.js";
 import type { Scenario } from "../run/scenario.js";
-import { Journal } from "./journal.js";
 import { entriesByKey, readJournals } from "./journals.js";
 import { pointsOf } from "./point.js";
 import { reasonsToRun } from "./resume.js";
-import { isIn, type Shard } from "./shard.js";
+import { pointsIn, type Shard } from "./shard.js";
 import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
 
 export interface PlannedPoint {
@@ -38,10 +37,8 @@ export interface PlanOptions {
 export async function planSweep(input: SweepInput, options: PlanOptions = {}): Promise<SweepPlan> {
   const spec = parseSweep(input);
   const { shard, out = join("out", spec.name) } = options;
-  const all = await pointsOf(spec);
-  const points = shard === undefined ? all : all.filter((point) => isIn(shard, point));
-  const journals = readJournals(out);
-  for (const { path, head } of journals) Journal.checkSpec(path, head, { ...head, sweep: spec.name, spec });
+  const points = pointsIn(shard, await pointsOf(spec));
+  const journals = readJournals(out, { sweep: spec.name, spec });
   const reasons = reasonsToRun(points, entriesByKey(journals).values());
   const planned = points.map(({ key, values }, index) => ({
     key,

@@ -15,7 +15,9 @@ export function parseShard(text: string): Shard {
   throw new InputError("shard", notAllowed(text), "i/N, such as 1/3: i from 1 to N");
 }
 
-/** Whether a point belongs to a shard: by the first 48 bits of its key. */
-export function isIn({ index, of }: Shard, { key }: Point): boolean {
-  return Number.parseInt(key.slice(0, 12), 16) % of === index - 1;
+/** The points of a shard, by the first 48 bits of their keys; without one, all. */
+export function pointsIn(shard: Shard | undefined, points: readonly Point[]): readonly Point[] {
+  if (shard === undefined) return points;
+  const { index, of } = shard;
+  return points.filter(({ key }) => Number.parseInt(key.slice(0, 12), 16) % of === index - 1);
 }

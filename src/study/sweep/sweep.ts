@@ -15,7 +15,7 @@ import { LocalExecutor } from "./local.js";
 import { nameOf, type Point, pointsOf } from "./point.js";
 import { writeResults } from "./results.js";
 import { type Reason, reasonsToRun } from "./resume.js";
-import { isIn, type Shard } from "./shard.js";
+import { pointsIn, type Shard } from "./shard.js";
 import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
 
 export interface SweepOptions {
@@ -81,20 +81,17 @@ export interface SweepResult {
 export async function runSweep(input: SweepInput, options: SweepOptions = {}): Promise<SweepResult> {
   const spec = parseSweep(input);
   const { shard, executor = new LocalExecutor(), onNote } = options;
-  const all = await pointsOf(spec, options.signal);
-  const points = shard === undefined ? all : all.filter((point) => isIn(shard, point));
+  const points = pointsIn(shard, await pointsOf(spec, options.signal));
   const folder = options.out ?? join("out", spec.name);
   const path = journalPath(folder, shard);
+  const own = { sweep: spec.name, spec };
   const journal = Journal.open(path, {
-    sweep: spec.name,
-    spec,
+    ...own,
     ...(shard && { shard: `${shard.index}/${shard.of}` }),
   });
   if (journal.repaired !== null) onNote?.(journal.repaired);
   try {
-    const others = readJournals(folder).filter((other) => other.path !== path);
-    for (const other of others)
-      Journal.checkSpec(other.path, other.head, { ...other.head, sweep: spec.name, spec });
+    const others = readJournals(folder, own).filter((other) => other.path !== path);
     const known = () => entriesByKey([...others, { entries: [...journal.entries.values()] }]);
     const reasons = reasonsToRun(points, known().values());
     const todo = points.filter((_, index) => reasons[index] !== null);

@@ -3,9 +3,23 @@ import {
   BatchMeans,
   LEAST_INSTRUCTIONS,
   type PreciseCounts,
-  runToPrecision,
+  type PrecisionOptions,
 } from "../../../src/study/run/precision.js";
 import { Random } from "../../../src/workload/random.js";
+
+/** Runs until the figure is known well enough. `execute` lets the machine execute so many instructions. */
+function runToPrecision(
+  counts: Float64Array,
+  execute: (instructions: number) => void,
+  options: PrecisionOptions,
+): PreciseCounts {
+  const run = new BatchMeans(counts, options);
+  for (let instructions = run.next(); instructions > 0; instructions = run.next()) {
+    execute(instructions);
+    run.observe();
+  }
+  return run.finish();
+}
 
 /** A machine whose only primitive, and figure, is given: how much of it so many next instructions count. */
 type Figure = (instructions: number) => number;
