@@ -3,7 +3,7 @@
  * manual leaves it open. A profile in `data/cpus` gives it; what its references cost is in the same file and is used only
  * by `src/cost`.
  */
-import type { Associativity, Replacement } from "./set-associative.js";
+import type { Associativity, Hash, Replacement } from "./set-associative.js";
 
 /** A data cache: size in bytes, ways; lines are 64 bytes. */
 export interface CacheGeometry {
@@ -102,6 +102,9 @@ export interface CpuGeometry {
   readonly l1d: CacheGeometry;
   readonly l2: CacheGeometry;
   readonly l3: CacheGeometry;
+  /** How L2 and L3 choose the set of a line. */
+  readonly l2Hash: Hash;
+  readonly l3Hash: Hash;
   /** Whether a line that leaves L3 leaves L1 and L2 with it. */
   readonly l3Inclusive: boolean;
   readonly switches: Switches;

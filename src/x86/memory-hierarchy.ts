@@ -3,7 +3,7 @@
  * that holds its line and fills all nearer levels. Nothing is prefetched, and a store is a reference like a load.
  */
 import type { CacheGeometry, CpuGeometry } from "./cpu.js";
-import { ABSENT, type SetAssociativeStores, type Store } from "./set-associative.js";
+import { ABSENT, type Hash, type SetAssociativeStores, type Store } from "./set-associative.js";
 
 /** Bytes of a cache line. */
 export const LINE = 64;
@@ -21,11 +21,11 @@ export class MemoryHierarchy {
     private readonly stores: SetAssociativeStores,
     geometry: CpuGeometry,
   ) {
-    const cache = ({ bytes, ways, replacement }: CacheGeometry) =>
-      stores.add({ entries: bytes / LINE, ways }, 0, replacement);
+    const cache = ({ bytes, ways, replacement }: CacheGeometry, hash: Hash = "none") =>
+      stores.add({ entries: bytes / LINE, ways }, 0, replacement, hash);
     this.l1d = cache(geometry.l1d);
-    this.l2 = cache(geometry.l2);
-    this.l3 = cache(geometry.l3);
+    this.l2 = cache(geometry.l2, geometry.l2Hash);
+    this.l3 = cache(geometry.l3, geometry.l3Hash);
     this.inclusive = geometry.l3Inclusive;
   }
 

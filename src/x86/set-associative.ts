@@ -28,7 +28,7 @@ export const STORED = 3;
 
 /** `high` is 0 in an empty entry. */
 const HIGH = 1;
-/** When the entry was last used (lru) or filled (fifo), by the store's clock; 0 in an empty entry. */
+/** When the entry was last used (lru, bip) or filled (fifo), by the store's clock, or its bit (mru); 0 in an empty entry. */
 const STAMP = 2;
 
 /** What a store begins with. The stride is the distance of two entries; a set spans its ways. */
@@ -38,8 +38,11 @@ const STRIDE = 2;
 const WAYS = 3;
 const SPAN = 4;
 const SETS = 5;
-/** sets - 1 where the number of sets is a power of two, else -1. */
+/** sets - 1 where the number of sets is a power of two, else BY_REMAINDER; or else how a hash spreads the keys. */
 const SET_MASK = 6;
+const BY_REMAINDER = -1;
+const BY_PAGE_HASH = -2;
+const BY_LINE_HASH = -3;
 /** In bits 4:0 what takes a product of 32 bits to a bucket, which is all of it that a shift takes note of; then the policy. */
 const SHIFT_AND_POLICY = 7;
 const POLICY_SHIFT = 5;
@@ -66,24 +69,52 @@ export interface Associativity {
  * How a full set makes room, by the names that others' measurements use.
  * - lru: the least recently used way goes
  * - fifo: the way filled first goes, whatever was used since
+ * - bip: as lru, but what comes in counts as the least recently used, all but one time in 32 (bimodal insertion; Qureshi et
+ *   al., ISCA 2007): of a loop that does not fit, a part stays
+ * - mru: each way has a bit that a use sets; when the last one is set, all others are cleared; the first way without goes
  * - random: any way goes, by a generator with a fixed seed
  * - plru: a binary tree of bits points at the victim, even while ways are empty; a use points the bits away from it
  * - plru-fill: an empty way is filled first; the tree is asked once there is none
  */
-export const REPLACEMENTS = ["lru", "fifo", "random", "plru", "plru-fill"] as const;
+export const REPLACEMENTS = ["lru", "fifo", "bip", "mru", "random", "plru", "plru-fill"] as const;
 export type Replacement = (typeof REPLACEMENTS)[number];
+
+/**
+ * How the set of a line is chosen.
+ * - none: by the lowest bits of its number
+ * - page: by its place in the page, and a hash of the page; lines that are pages apart do not spread over all sets
+ * - line: by a hash of all bits
+ */
+export const HASHES = ["none", "page", "line"] as const;
+export type Hash = (typeof HASHES)[number];
 
 /** Indexes in REPLACEMENTS: those with stamps come first, those with a tree last. */
 const LRU = 0;
 const FIFO = 1;
-const RANDOM = 2;
-const PLRU = 3;
-const PLRU_FILL = 4;
+const BIP = 2;
+const MRU = 3;
+const RANDOM = 4;
+const PLRU = 5;
+const PLRU_FILL = 6;
+
+/**
+ * Stamps of mru, for a bit that is clear and one that is set; of bip, for what came in as the least recently used, which is less
+ * than the clock ever gives.
+ */
+const CLEAR = 1;
+const SET = 2;
+const LEAST_RECENT = 1;
+/** One time in so many bip takes what comes in as the most recently used. */
+const BIP_PERIOD = 32;
 
 const LAST_STAMP = 2 ** 31 - 1;
 const RANDOM_SEED = 0x9e37_79b9;
 /** 2^32 / the golden ratio: spreads neighbours, and what lies a power of two apart (Fibonacci hashing). */
 const GOLDEN = 0x9e37_79b9;
+
+/** Lines of a page: bits of their number, and the last one. */
+const PAGE_LINE_BITS = 6;
+const PAGE_LINES = 63;
 
 /** Integers in a line of a real cache. What begins with one lies in few of them. */
 const LINE = 16;
@@ -102,9 +133,16 @@ export class SetAssociativeStores {
    * Adds an empty store, in time and memory that grow with those that are there already: the largest comes last.
    *
    * @param stored integers that the owner stores with each entry
-   * @throws RangeError for entries that do not fill whole sets, and for a tree over ways that are no power of two
+   * @param hash how the set is chosen, for keys that are lines
+   * @throws RangeError for entries that do not fill whole sets, for a tree over ways that are no power of two, and for sets
+   *   that are to be chosen by a hash and no multiple of 64
    */
-  add({ entries, ways }: Associativity, stored: number, replacement: Replacement = "lru"): Store {
+  add(
+    { entries, ways }: Associativity,
+    stored: number,
+    replacement: Replacement = "lru",
+    hash: Hash = "none",
+  ): Store {
     if (!(entries > 0 && ways > 0 && entries % ways === 0)) {
       throw new RangeError(
         `entries = ${entries}, ways = ${ways}: entries must be a positive multiple of ways`,
@@ -116,6 +154,8 @@ export class SetAssociativeStores {
       throw new RangeError(`ways = ${ways}: ${replacement} needs a power of two`);
     }
     const sets = entries / ways;
+    if (hash === "page" && (sets & PAGE_LINES) !== 0)
+      throw new RangeError(`sets = ${sets}: a hash needs a multiple of 64`);
     const stride = STORED + stored;
     const bucketBits = Math.ceil(Math.log2(BUCKETS * entries));
     const store = inLine(this.cells.length);
@@ -129,7 +169,8 @@ export class SetAssociativeStores {
     cells[store + WAYS] = ways;
     cells[store + SPAN] = ways * stride;
     cells[store + SETS] = sets;
-    cells[store + SET_MASK] = (sets & (sets - 1)) === 0 ? sets - 1 : -1;
+    cells[store + SET_MASK] = hash === "none" ? maskOf(sets) : hash === "page" ? BY_PAGE_HASH : BY_LINE_HASH;
+    cells[store + CLOCK] = LEAST_RECENT;
     cells[store + RANDOM_STATE] = RANDOM_SEED;
     cells[store + TREES] = end;
     cells[store + SHIFT_AND_POLICY] = (policy << POLICY_SHIFT) | (32 - bucketBits);
@@ -170,7 +211,7 @@ export class SetAssociativeStores {
     const { cells } = this;
     const shiftAndPolicy = cells[(store + SHIFT_AND_POLICY) | 0];
     const policy = shiftAndPolicy >> POLICY_SHIFT;
-    const place = (policy <= FIFO ? this.oldest(store, low) : this.choose(store, low)) | 0;
+    const place = (policy <= MRU ? this.oldest(store, low) : this.choose(store, low)) | 0;
     const evictedLow = cells[place];
     const evictedHigh = cells[(place + HIGH) | 0];
     this.evictedLow = evictedLow;
@@ -192,7 +233,8 @@ export class SetAssociativeStores {
     cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
 
     if (policy <= FIFO) this.stamp(store, place);
-    else if (policy >= PLRU) this.pointAway(store, place);
+    else if (policy === BIP) this.stampBimodally(store, place);
+    else if (policy !== RANDOM) this.use(store, place);
     return place;
   }
 
@@ -256,8 +298,26 @@ export class SetAssociativeStores {
 
   private use(store: Store, place: Place): void {
     const policy = this.cells[store + SHIFT_AND_POLICY] >> POLICY_SHIFT;
-    if (policy === LRU) this.stamp(store, place);
+    if (policy === LRU || policy === BIP) this.stamp(store, place);
+    else if (policy === MRU) this.setBit(store, place);
     else if (policy >= PLRU) this.pointAway(store, place);
+  }
+
+  private stampBimodally(store: Store, place: Place): void {
+    if (this.nextRandom(store) % BIP_PERIOD === 0) this.stamp(store, place);
+    else this.cells[place + STAMP] = LEAST_RECENT;
+  }
+
+  private setBit(store: Store, place: Place): void {
+    const { cells } = this;
+    const stride = cells[store + STRIDE];
+    const span = cells[store + SPAN];
+    const first = place - ((place - cells[store + ENTRIES]) % span);
+    cells[place + STAMP] = SET;
+    for (let other = first; other < first + span; other += stride) if (cells[other + STAMP] !== SET) return;
+    for (let other = first; other < first + span; other += stride) {
+      if (other !== place) cells[other + STAMP] = CLEAR;
+    }
   }
 
   private stamp(store: Store, place: Place): void {
@@ -293,7 +353,12 @@ export class SetAssociativeStores {
   private firstOf(store: Store, low: number): Place {
     const { cells } = this;
     const mask = cells[(store + SET_MASK) | 0];
-    const set = mask >= 0 ? low & mask : ((low >>> 0) % cells[(store + SETS) | 0]) | 0;
+    const set =
+      mask >= 0
+        ? low & mask
+        : mask === BY_REMAINDER
+          ? ((low >>> 0) % cells[(store + SETS) | 0]) | 0
+          : hashedSet(low, mask, cells[(store + SETS) | 0]) | 0;
     return (cells[(store + ENTRIES) | 0] + Math.imul(set, cells[(store + SPAN) | 0])) | 0;
   }
 
@@ -324,10 +389,10 @@ export class SetAssociativeStores {
       stamps.sort((one, other) => cells[one] - cells[other]);
       // Those that were emptied stay at 0.
       stamps.forEach((stamp, rank) => {
-        if (cells[stamp] !== 0) cells[stamp] = rank + 1;
+        if (cells[stamp] !== 0) cells[stamp] = LEAST_RECENT + 1 + rank;
       });
     }
-    cells[store + CLOCK] = ways;
+    cells[store + CLOCK] = LEAST_RECENT + ways;
   }
 
   /** The place that a key goes to where there are no stamps. */
@@ -368,6 +433,23 @@ export class SetAssociativeStores {
     this.cells[store + RANDOM_STATE] = x;
     return x >>> 0;
   }
+}
+
+function maskOf(sets: number): number {
+  return (sets & (sets - 1)) === 0 ? sets - 1 : BY_REMAINDER;
+}
+
+function hashedSet(line: number, how: number, sets: number): number {
+  if (how === BY_LINE_HASH) return mixed(line) % sets;
+  const group = mixed(line >>> PAGE_LINE_BITS) % (sets >>> PAGE_LINE_BITS);
+  return (group << PAGE_LINE_BITS) | (line & PAGE_LINES);
+}
+
+/** 32 bits that each depend on all of `bits`: multiplied by odd numbers of no meaning, with the high bits folded in. */
+function mixed(bits: number): number {
+  let mix = Math.imul(bits ^ (bits >>> 16), 0x7feb_352d);
+  mix = Math.imul(mix ^ (mix >>> 15), 0x846c_a68b);
+  return (mix ^ (mix >>> 16)) >>> 0;
 }
 
 /** The next index at which a line begins. */

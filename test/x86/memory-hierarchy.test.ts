@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
-import { SetAssociativeStores } from "../../src/x86/set-associative.js";
+import { type Hash, type Replacement, SetAssociativeStores } from "../../src/x86/set-associative.js";
 
 const { geometry } = loadCpu("sandy-bridge-ep");
 const L1 = 0;
@@ -10,13 +10,17 @@ const L3 = 2;
 const DRAM = 3;
 
 /** L1D of 2 lines, L2 of 4, L3 of 8, each one set. */
-function small(l3Inclusive: boolean): MemoryHierarchy {
-  const cache = (lines: number) => ({ bytes: 64 * lines, ways: lines, replacement: "lru" as const });
+function small(l3Inclusive: boolean, l3Replacement: Replacement = "lru"): MemoryHierarchy {
+  const cache = (lines: number, replacement: Replacement = "lru") => {
+    return { bytes: 64 * lines, ways: lines, replacement };
+  };
   return new MemoryHierarchy(new SetAssociativeStores(), {
     ...geometry,
     l1d: cache(2),
     l2: cache(4),
-    l3: cache(8),
+    l3: cache(8, l3Replacement),
+    l2Hash: "none",
+    l3Hash: "none",
     l3Inclusive,
   });
 }
@@ -64,5 +68,28 @@ describe("the memory hierarchy", () => {
   it("drops a line from L1D and L2 when an inclusive L3 loses it, and only then", () => {
     expect(pushedOut(small(true))).toEqual([DRAM]);
     expect(pushedOut(small(false))).toEqual([L1]);
+  });
+
+  it("keeps of a loop over ten lines what the policy of L3 keeps of it: nothing by lru, seven lines by bip", () => {
+    const loop = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+    const secondRound = (l3Replacement: Replacement) => {
+      const hierarchy = small(false, l3Replacement);
+      serve(hierarchy, ...loop);
+      return serve(hierarchy, ...loop).filter((level) => level === L3).length;
+    };
+    expect([secondRound("lru"), secondRound("bip")]).toEqual([0, 7]);
+  });
+
+  it("spreads pages a power of two apart over the sets of L3 where a hash chooses them, and over those of L1D and L2 not", () => {
+    // 2048 sets in L3, 32 pages apart; 16 lines of it are four for each of four ways.
+    const pages = Array.from({ length: 16 }, (_, n) => 32 * n);
+    const secondRound = (l3Hash: Hash) => {
+      const l3 = { bytes: 64 * 2048 * 4, ways: 4, replacement: "lru" as const };
+      const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), { ...geometry, l3, l3Hash });
+      for (const page of pages) hierarchy.reference(page, 0, 0);
+      return pages.map((page) => hierarchy.reference(page, 0, 0));
+    };
+    expect(new Set(secondRound("none"))).toEqual(new Set([DRAM]));
+    expect(new Set(secondRound("page"))).toEqual(new Set([L3]));
   });
 });

@@ -189,6 +189,8 @@ export function processor(row: {
     l1d: SMALL_CACHE,
     l2: SMALL_CACHE,
     l3: SMALL_CACHE,
+    l2Hash: "none",
+    l3Hash: "none",
     l3Inclusive: false,
     switches: DEFAULT_SWITCHES,
   };
