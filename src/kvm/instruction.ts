@@ -4,7 +4,17 @@
  * Kernel counterpart: the opcode tables of arch/x86/kvm/emulate.c.
  */
 
-export type Operation = "memory" | "fetch" | "event" | "out" | "in" | "vmcall" | "mov-cr3";
+export type Operation =
+  | "memory"
+  | "fetch"
+  | "event"
+  | "out"
+  | "in"
+  | "vmcall"
+  | "mov-cr3"
+  | "cpuid"
+  | "rdmsr"
+  | "wrmsr";
 
 export interface InstructionForm {
   readonly operation: Operation;
@@ -55,6 +65,10 @@ export const INSTRUCTION_FORMS = {
   vmcall: { ...NOTHING, operation: "vmcall", encoding: [0x0f, 0x01, 0xc1] },
   /** `mov %rdi,%cr3`, of the root that is loaded already: what a switch of address spaces does to the caches. */
   "mov-cr3": { ...NOTHING, operation: "mov-cr3", encoding: [0x0f, 0x22, 0xdf] },
+  cpuid: { ...NOTHING, operation: "cpuid", encoding: [0x0f, 0xa2] },
+  /** Of a register that KVM intercepts and keeps itself, as IA32_TSC_ADJUST: no timer, no interrupt, no guest's own. */
+  rdmsr: { ...NOTHING, operation: "rdmsr", encoding: [0x0f, 0x32] },
+  wrmsr: { ...NOTHING, operation: "wrmsr", encoding: [0x0f, 0x30] },
 } as const satisfies Readonly<Record<string, InstructionForm>>;
 
 export type InstructionName = keyof typeof INSTRUCTION_FORMS;

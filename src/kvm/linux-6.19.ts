@@ -4,8 +4,13 @@
  */
 import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import { PAGE } from "../x86/mmu.js";
-import { IOIO_IN, IOIO_STR, VMEXIT_NPF } from "../x86/vmcb.js";
-import { EXIT_REASON_EPT_MISCONFIG, IO_QUALIFICATION_IN, IO_QUALIFICATION_STRING } from "../x86/vmcs.js";
+import { IOIO_IN, IOIO_STR, VMEXIT_MSR, VMEXIT_NPF } from "../x86/vmcb.js";
+import {
+  EXIT_REASON_EPT_MISCONFIG,
+  EXIT_REASON_MSR_WRITE,
+  IO_QUALIFICATION_IN,
+  IO_QUALIFICATION_STRING,
+} from "../x86/vmcs.js";
 import { KVM_FAST_MMIO_BUS } from "./io-bus.js";
 import { Linux6_19Mmu } from "./linux-6.19-mmu.js";
 import {
@@ -27,6 +32,10 @@ import { KVM_INTERNAL_ERROR_DELIVERY_EV } from "./vcpu.js";
 /** Bits of the error code that say what a guest-physical address was for. */
 const PFERR_GUEST_FINAL = 2 ** 32;
 const PFERR_GUEST_PAGE = 2 ** 33;
+
+/** Exits whose handlers are called directly, of those that are modelled. */
+const DIRECT_VMX = [EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_MSR_WRITE];
+const DIRECT_SVM = [VMEXIT_NPF, VMEXIT_MSR];
 
 /** The port that some firmware resets the machine with; RIP moves before userspace does it. */
 const RESET_PORT = 0x7e;
@@ -103,11 +112,11 @@ export class Linux6_19 extends Linux6_19Mmu {
 
   // Exits.
 
-  /** Handlers are called through a table, but those of EPT misconfigurations and nested page faults directly. */
+  /** Handlers are called through a table, but those of the commonest exits directly. */
   override handleExit(): number {
-    const { vcpu, isSvm } = this;
     if (this.options.mitigations === "auto") this.counts[KVM.exitMitigation]++;
-    if (this.exitReasonOf(vcpu) !== (isSvm ? VMEXIT_NPF : EXIT_REASON_EPT_MISCONFIG)) this.indirectCall();
+    const direct = this.isSvm ? DIRECT_SVM : DIRECT_VMX;
+    if (!direct.includes(this.exitReasonOf(this.vcpu))) this.indirectCall();
     return super.handleExit();
   }
 

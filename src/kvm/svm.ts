@@ -9,7 +9,10 @@ import {
   IOIO_SZ8,
   IOIO_SZ16,
   IOIO_SZ32,
+  MSR_WRITE,
+  VMEXIT_CPUID,
   VMEXIT_IOIO,
+  VMEXIT_MSR,
   VMEXIT_NPF,
   VMEXIT_VMMCALL,
 } from "../x86/vmcb.js";
@@ -27,6 +30,11 @@ export class Svm extends Vmx {
       case VMEXIT_IOIO:
         this.counts[KVM.exitIoInstruction]++;
         return this.ioInterception();
+      case VMEXIT_CPUID:
+        this.counts[KVM.exitCpuid]++;
+        return this.kvmEmulateCpuid();
+      case VMEXIT_MSR:
+        return this.msrInterception();
       case VMEXIT_VMMCALL:
         this.counts[KVM.exitVmcall]++;
         return this.handleVmcall();
@@ -57,6 +65,15 @@ export class Svm extends Vmx {
     if ((exitInfo1 & (IOIO_IN | IOIO_STR)) !== 0) return this.x86EmulateInstruction(0, 0);
     this.skipEmulatedInstruction();
     return this.kvmFastPioOut(exitInfo1 >>> 16, ioioSize(exitInfo1));
+  }
+
+  msrInterception(): number {
+    if (this.vcpu.vmcb.exitInfo1 === MSR_WRITE) {
+      this.counts[KVM.exitMsrWrite]++;
+      return this.kvmEmulateWrmsr();
+    }
+    this.counts[KVM.exitMsrRead]++;
+    return this.kvmEmulateRdmsr();
   }
 
   /** By the next RIP that the processor saves, or by decoding where it saves none. */

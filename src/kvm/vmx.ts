@@ -5,11 +5,14 @@
  */
 import { EPT_VIOLATION_FINAL_GPA, EPT_VIOLATION_GLA_VALID } from "../x86/ept.js";
 import {
+  EXIT_REASON_CPUID,
   EXIT_REASON_CR_ACCESS,
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
   EXIT_REASON_EXCEPTION_NMI,
   EXIT_REASON_IO_INSTRUCTION,
+  EXIT_REASON_MSR_READ,
+  EXIT_REASON_MSR_WRITE,
   EXIT_REASON_VMCALL,
   IDT_VECTORING_VALID,
   IO_QUALIFICATION_IN,
@@ -27,6 +30,9 @@ const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
   [EXIT_REASON_IO_INSTRUCTION]: KVM.exitIoInstruction,
   [EXIT_REASON_EXCEPTION_NMI]: KVM.exitException,
   [EXIT_REASON_CR_ACCESS]: KVM.exitCrAccess,
+  [EXIT_REASON_CPUID]: KVM.exitCpuid,
+  [EXIT_REASON_MSR_READ]: KVM.exitMsrRead,
+  [EXIT_REASON_MSR_WRITE]: KVM.exitMsrWrite,
   [EXIT_REASON_VMCALL]: KVM.exitVmcall,
 });
 
@@ -50,6 +56,12 @@ export class Vmx extends X86 {
         return this.handleException();
       case EXIT_REASON_CR_ACCESS:
         return this.handleCr();
+      case EXIT_REASON_CPUID:
+        return this.kvmEmulateCpuid();
+      case EXIT_REASON_MSR_READ:
+        return this.kvmEmulateRdmsr();
+      case EXIT_REASON_MSR_WRITE:
+        return this.kvmEmulateWrmsr();
       default:
         return this.handleVmcall();
     }
@@ -74,6 +86,22 @@ export class Vmx extends X86 {
   protected kvmEmulateHypercall(): void {
     this.counts[KVM.hypercall]++;
     if (this.trace !== null) this.record({ event: "kvm_hypercall", nr: 0, a0: 0, a1: 0, a2: 0, a3: 0 });
+  }
+
+  /** Looks the leaf up in the table that userspace has set. */
+  kvmEmulateCpuid(): number {
+    this.counts[KVM.cpuidEmulation]++;
+    return this.kvmSkipEmulatedInstruction();
+  }
+
+  kvmEmulateRdmsr(): number {
+    this.counts[KVM.getMsr]++;
+    return this.kvmSkipEmulatedInstruction();
+  }
+
+  kvmEmulateWrmsr(): number {
+    this.counts[KVM.setMsr]++;
+    return this.kvmSkipEmulatedInstruction();
   }
 
   /** OUT moves RIP first and asks the bus then; IN and the string forms go through the emulator. */

@@ -4,14 +4,27 @@
  */
 import { FETCH, READ, WRITE } from "../x86/access.js";
 import { EPT_VIOLATION, NESTED_PAGE_FAULT, type Outcome, PAGE, PAGE_FAULT, TRANSLATED } from "../x86/mmu.js";
-import { IOIO_IN, IOIO_STR, IOIO_SZ8, VMEXIT_IOIO, VMEXIT_NPF, VMEXIT_VMMCALL } from "../x86/vmcb.js";
+import {
+  IOIO_IN,
+  IOIO_STR,
+  IOIO_SZ8,
+  MSR_WRITE,
+  VMEXIT_CPUID,
+  VMEXIT_IOIO,
+  VMEXIT_MSR,
+  VMEXIT_NPF,
+  VMEXIT_VMMCALL,
+} from "../x86/vmcb.js";
 import {
   CR_QUALIFICATION_MOV_RDI_TO_CR3,
+  EXIT_REASON_CPUID,
   EXIT_REASON_CR_ACCESS,
   EXIT_REASON_EPT_MISCONFIG,
   EXIT_REASON_EPT_VIOLATION,
   EXIT_REASON_EXCEPTION_NMI,
   EXIT_REASON_IO_INSTRUCTION,
+  EXIT_REASON_MSR_READ,
+  EXIT_REASON_MSR_WRITE,
   EXIT_REASON_VMCALL,
   INTERRUPTION_PAGE_FAULT,
   IO_QUALIFICATION_IN,
@@ -21,6 +34,7 @@ import {
 import { KvmEmulator } from "./emulate.js";
 import { KvmError } from "./errno.js";
 import type { ExitCounts } from "./exit-counts.js";
+import type { ExitHandlerFootprint } from "./exit-footprint.js";
 import type { VmOptions } from "./kvm.js";
 import { KVM } from "./primitives.js";
 import { KVM_ISA_SVM, KVM_ISA_VMX } from "./trace.js";
@@ -54,6 +68,8 @@ interface DeviceModel {
 export abstract class X86 extends KvmEmulator {
   /** Counts of exits by reason, with what each cost; null: not kept. */
   exitCounts: ExitCounts | null = null;
+  /** What the handling of exits drives through the processor's caches; null: nothing. */
+  exitFootprint: ExitHandlerFootprint | null = null;
   /** Called with each exit to userspace, before userspace answers it. */
   onUserspaceExit: ((vcpu: Vcpu) => void) | null = null;
   private readonly hostFillsLength: boolean;
@@ -173,6 +189,7 @@ export abstract class X86 extends KvmEmulator {
     if (exitCounts === null) this.vcpuRun();
     else this.vcpuRunCounted(exitCounts);
     if (this.evictionDepth !== 0) this.disturb(vcpu);
+    if (this.exitFootprint !== null) this.exitFootprint.touchKernel(vcpu.cpu);
     if (this.trace !== null) this.traceEntry(vcpu);
   }
 
@@ -194,6 +211,7 @@ export abstract class X86 extends KvmEmulator {
     let result = this.handleExit();
     while (result === 0) {
       this.runUserspace();
+      if (this.exitFootprint !== null) this.exitFootprint.touchUserspace(vcpu.cpu);
       this.vcpu = vcpu;
       result = this.completeUserspaceIo();
     }
@@ -235,6 +253,15 @@ export abstract class X86 extends KvmEmulator {
         return this.runLongAccess(vcpu);
       case "vmcall":
         this.exitFromInstruction(vcpu, EXIT_REASON_VMCALL, 0, VMEXIT_VMMCALL, 0);
+        return true;
+      case "cpuid":
+        this.exitFromInstruction(vcpu, EXIT_REASON_CPUID, 0, VMEXIT_CPUID, 0);
+        return true;
+      case "rdmsr":
+        this.exitFromInstruction(vcpu, EXIT_REASON_MSR_READ, 0, VMEXIT_MSR, 0);
+        return true;
+      case "wrmsr":
+        this.exitFromInstruction(vcpu, EXIT_REASON_MSR_WRITE, 0, VMEXIT_MSR, MSR_WRITE);
         return true;
       case "mov-cr3":
         return this.runMovToCr3(vcpu);

@@ -19,6 +19,12 @@ export const SIZE_UNIT = 2 ** HIGH_BITS;
 /** The tag of an address space is a multiple of this, so that the size of a page fits below it, too. */
 export const SPACE_UNIT = 4 * SIZE_UNIT;
 
+/**
+ * The tag of the host's own linear mappings, of VPID 0 and without EPT, where the guest has a VPID. No event of a guest drops
+ * them, and no guest uses them.
+ */
+export const HOST_TAG = SPACE_UNIT;
+
 /** Whether an entry, of which this is the upper integer of the key, belongs to an address space that `select()` chose. */
 export function isSelected(selected: Uint8Array, keyHigh: number): boolean {
   return selected[Math.floor(keyHigh / SPACE_UNIT)] !== 0;
@@ -36,8 +42,8 @@ export interface AddressSpace {
 
 export class AddressSpaces {
   private readonly tags = new Map<string, number>();
-  /** By tag / SPACE_UNIT; the first stands for no address space. */
-  private readonly spaces: (AddressSpace | null)[] = [null];
+  /** By tag / SPACE_UNIT; the first stands for no address space, the second for the host's. */
+  private readonly spaces: (AddressSpace | null)[] = [null, null];
 
   /** Whether there is no room for the tags of one more current address space. */
   get isFull(): boolean {
@@ -47,7 +53,7 @@ export class AddressSpaces {
   /** Forgets all tags. What was cached under them must be dropped. */
   reset(): void {
     this.tags.clear();
-    this.spaces.length = 1;
+    this.spaces.length = 2;
   }
 
   /** The tag of linear (EP4TA = NO_EPT) and combined mappings. */

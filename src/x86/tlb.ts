@@ -142,6 +142,14 @@ export class Tlb {
     return true;
   }
 
+  /** Finds the translation of a 4-Kbyte linear page for data, wherever it is held. */
+  lookup(low: number, high: number): boolean {
+    const place = this.stores.lookup(this.data4K, low, this.tag | high, this.globalTag | high) | 0;
+    if (place === ABSENT) return this.lookupBehind(low, high, false);
+    this.readData4K(place);
+    return true;
+  }
+
   /** Takes over what a place of `data4K` holds. */
   readData4K(place: Place): void {
     this.level = 1;

@@ -6,7 +6,7 @@
  *
  * Where the manual lets a processor drop more than it must, the model drops what it must; exceptions are named.
  */
-import { type AddressSpace, AddressSpaces, GLOBAL, isSelected, NO_EPT } from "./address-spaces.js";
+import { type AddressSpace, AddressSpaces, GLOBAL, HOST_TAG, isSelected, NO_EPT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
 import {
@@ -222,6 +222,17 @@ export class TranslationCaches {
     const guestPhysicalTag = this.spaces.guestPhysicalTag(ep4ta);
     this.nestedTlb.enter(guestPhysicalTag);
     this.nestedStructures.enter(guestPhysicalTag);
+  }
+
+  /** Makes the host's own address space the current one while `action` runs. The guest's VPID has it that nothing is dropped. */
+  inHost(action: () => void): void {
+    const { tlb, pagingStructures } = this;
+    const { tag, globalTag } = tlb;
+    tlb.enter(HOST_TAG, HOST_TAG);
+    pagingStructures.enter(HOST_TAG);
+    action();
+    tlb.enter(tag, globalTag);
+    pagingStructures.enter(tag);
   }
 
   /** Drops everything. */

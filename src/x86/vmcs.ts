@@ -4,9 +4,12 @@
  */
 
 export const EXIT_REASON_EXCEPTION_NMI = 0;
+export const EXIT_REASON_CPUID = 10;
 export const EXIT_REASON_VMCALL = 18;
 export const EXIT_REASON_CR_ACCESS = 28;
 export const EXIT_REASON_IO_INSTRUCTION = 30;
+export const EXIT_REASON_MSR_READ = 31;
+export const EXIT_REASON_MSR_WRITE = 32;
 export const EXIT_REASON_EPT_VIOLATION = 48;
 export const EXIT_REASON_EPT_MISCONFIG = 49;
 

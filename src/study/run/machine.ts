@@ -5,6 +5,7 @@ import { loadCpu } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../../cost/input.js";
 import { createVm } from "../../kvm/eras.js";
 import { KvmError } from "../../kvm/errno.js";
+import { ExitHandlerFootprint } from "../../kvm/exit-footprint.js";
 import { type EventFd, KVM_IOEVENTFD_FLAG_DATAMATCH, KVM_IOEVENTFD_FLAG_PIO } from "../../kvm/ioeventfd.js";
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "../../kvm/memslots.js";
 import type { Svm } from "../../kvm/svm.js";
@@ -181,7 +182,7 @@ export class Machine {
 }
 
 function createVmOf(scenario: Scenario): Svm {
-  const { cpu, kernel, patches, switches, exitEvicts } = scenario;
+  const { cpu, kernel, patches, switches, exitEvicts, exitFootprint } = scenario;
   const { vcpus, paging, mmioCaching, l1tf, mitigations, host } = scenario;
   const geometry = { ...loadCpu(cpu).geometry, switches };
   const vm = createVm(kernel, geometry, {
@@ -194,5 +195,6 @@ function createVmOf(scenario: Scenario): Svm {
     host,
   });
   vm.exitEvicts = exitEvicts;
+  if (exitFootprint !== undefined) vm.exitFootprint = new ExitHandlerFootprint(exitFootprint);
   return vm;
 }

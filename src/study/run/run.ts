@@ -155,10 +155,9 @@ class Tally {
 }
 
 /**
- * What each primitive weighs in the figure per instruction whose precision is wanted: cycles, each cost in the middle of its
- * range, or one of the primitives.
+ * What each primitive weighs in the figure per instruction whose precision is wanted: cycles, each cost at its value, or one of the primitives.
  */
-export function figureWeights({ cpu, precision, vcpus }: Scenario): Float64Array {
+export function figureWeights({ cpu, kernel, precision, vcpus }: Scenario): Float64Array {
   const weights = new Float64Array(PRIMITIVES.length);
   // The run counts instructions of one vCPU.
   const add = (name: string, weight: number) => {
@@ -166,8 +165,8 @@ export function figureWeights({ cpu, precision, vcpus }: Scenario): Float64Array
   };
   if (precision?.of !== "cycles") add(String(precision?.of), 1);
   else {
-    for (const { primitives, low, high } of primitiveCosts(loadCpu(cpu)))
-      for (const name of primitives) add(name, (low + high) / 2);
+    for (const { primitives, value } of primitiveCosts(loadCpu(cpu), kernel))
+      for (const name of primitives) add(name, value);
   }
   return weights;
 }

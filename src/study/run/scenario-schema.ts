@@ -5,6 +5,7 @@ import type * as z from "zod";
 import { cpuNames } from "../../cost/cpu-profile.js";
 import { address, flag, integer, list, number, oneNumberOf, oneOf, record, text } from "../../cost/input.js";
 import { KERNEL_VERSIONS } from "../../kvm/eras.js";
+import { LINES_OF_PAGE, MAX_FOOTPRINT_PAGES } from "../../kvm/exit-footprint.js";
 import { BACKINGS } from "../../kvm/host-memory.js";
 import { INSTRUCTION_NAMES } from "../../kvm/instruction.js";
 import { WAITERS } from "../../kvm/ioeventfd.js";
@@ -104,6 +105,23 @@ const access = record({
   vcpu: integer(0, 254, "the only vCPU that does it").optional(),
 });
 
+const footprintLines = (whose: string) =>
+  integer(
+    0,
+    LINES_OF_PAGE * MAX_FOOTPRINT_PAGES,
+    `distinct cache lines of host memory that ${whose} touches`,
+  );
+const footprintPages = (whose: string) =>
+  integer(0, MAX_FOOTPRINT_PAGES, `4K pages that the lines of ${whose} lie on`);
+
+/** `ExitFootprint` of kvm/exit-footprint.ts. */
+const exitFootprint = record({
+  lines: footprintLines("KVM's handling of an exit"),
+  pages: footprintPages("KVM's handling of an exit"),
+  userspaceLines: footprintLines("a round trip to userspace, beside KVM's,").default(0),
+  userspacePages: footprintPages("a round trip to userspace").default(0),
+});
+
 const recording = record({
   file: text("path of a recording, also gzipped, relative to the working directory"),
   format: oneOf(RECORDING_FORMATS, "what wrote it"),
@@ -161,6 +179,11 @@ export const scenarioSchema = record({
   host: oneOf(HOSTS, "what the host itself runs on").default(DEFAULT_VM_OPTIONS.host),
   irqchip: flag("interrupt controllers and timer are in the kernel").default(false),
   exitEvicts: oneOf(EXIT_EVICTS, "what an exit evicts").default("nothing"),
+  exitFootprint: exitFootprint
+    .describe(
+      "what the handling of an exit drives through the caches and TLBs, in place of exitEvicts; not counted itself",
+    )
+    .optional(),
   switches: switches.describe("what the manual leaves open").default(DEFAULT_SWITCHES),
   guestPages: oneOf(["4K", "2M"], "page size of the guest's tables").default("4K"),
   memslots: list(memslot, "memory slots").min(1, { error: "at least one memory slot" }),

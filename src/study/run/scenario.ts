@@ -10,6 +10,7 @@ import {
   notAllowed,
   parseInput,
 } from "../../cost/input.js";
+import { LINES_OF_PAGE, linesFit } from "../../kvm/exit-footprint.js";
 import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
 import { PLACES_OF_A_CHAIN } from "../../workload/pattern.js";
 import { PAGE } from "../../x86/mmu.js";
@@ -57,6 +58,7 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
     throw new InputError(`${what}: ${field}`, found, allowed);
   };
   checkKernel(scenario, refuse);
+  checkExitFootprint(scenario, refuse);
   checkAddresses(scenario, refuse);
   for (const [index, access] of scenario.workload.entries()) {
     checkAccess(scenario, access, `workload[${index}]`, refuse);
@@ -100,6 +102,22 @@ function checkKernel({ kernel, ...parameters }: Scenario, refuse: Refuse): void 
     if (value === usual || kernel === "v6.19") continue;
     const allowed = `${JSON.stringify(usual)}: ${kernel} is older than the parameter, v6.19 has it`;
     refuse(parameter, notAllowed(value), allowed);
+  }
+}
+
+/** What an exit does to the caches is said once; and lines lie on pages. */
+function checkExitFootprint({ exitFootprint, exitEvicts }: Scenario, refuse: Refuse): void {
+  if (exitFootprint === undefined) return;
+  if (exitEvicts !== "nothing")
+    refuse("exitEvicts", notAllowed(exitEvicts), '"nothing" beside an exitFootprint');
+  const { lines, pages, userspaceLines, userspacePages } = exitFootprint;
+  for (const [field, found, on] of [
+    ["lines", lines, pages],
+    ["userspaceLines", userspaceLines, userspacePages],
+  ] as const) {
+    if (linesFit(found, on)) continue;
+    const allowed = `1 to ${LINES_OF_PAGE} lines on each of ${on} pages, ${on} to ${LINES_OF_PAGE * on}`;
+    refuse(`exitFootprint.${field}`, notAllowed(found), allowed);
   }
 }
 
@@ -235,7 +253,7 @@ function checkInstruction(
 ): void {
   const { op, address, size, count, fresh, pattern, footprint = size * count, stride = size } = access;
   const { operation, repeated } = INSTRUCTION_FORMS[op];
-  if (operation === "vmcall" || operation === "mov-cr3") {
+  if (!hasAddress(operation)) {
     checkWithoutAddress(access, field, refuse);
     return;
   }
@@ -300,6 +318,11 @@ function refuseGiven(
   for (const [name, found, usual] of fields) {
     if (found !== usual) refuse(`${field}.${name}`, notAllowed(found), `nothing: ${reason}`);
   }
+}
+
+/** Whether an instruction has an operand in memory or at a port. */
+export function hasAddress(operation: string): boolean {
+  return isMemoryOperation(operation) || operation === "in" || operation === "out";
 }
 
 /** Whether an instruction accesses memory, so that the guest's tables map what it touches. */

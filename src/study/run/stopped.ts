@@ -3,7 +3,7 @@ import { InputError } from "../../cost/input.js";
 import { KvmError } from "../../kvm/errno.js";
 import type { Instruction } from "../../kvm/instruction.js";
 import { PAGE } from "../../x86/mmu.js";
-import { hex } from "./scenario.js";
+import { hasAddress, hex } from "./scenario.js";
 
 /**
  * KVM has stopped the vCPU, the guest makes no progress, or it has a page fault that it cannot handle.
@@ -20,6 +20,6 @@ export function stopped(error: unknown, field: string): InputError {
 /** An instruction with its operand, such as "fetch at 0xfebf0000". */
 export function operandOf(op: string, { form, page, offset, port }: Instruction): string {
   const { operation } = form;
-  if (operation === "vmcall" || operation === "mov-cr3") return op;
+  if (!hasAddress(operation)) return op;
   return `${op} at ${hex(operation === "in" || operation === "out" ? port : page * PAGE + offset)}`;
 }

@@ -3,7 +3,6 @@
  * Reasons" and "Exit Qualification", and in the AMD manual's volume 2, "SVM Intercept Exit Codes".
  */
 import { KVM_ISA_SVM, KVM_ISA_VMX, type KvmExit, type KvmPageFault } from "../../kvm/trace.js";
-import { SVM_6_19, VMX_6_19 } from "../../kvm/trace-symbols.js";
 import { lowBytes, type U64 } from "../../kvm/u64.js";
 import { FETCH, LOAD, STORE } from "./steps.js";
 
@@ -33,16 +32,6 @@ function hasReason({ exitReason, isa }: KvmExit, vmx: number, svm: number): bool
   return isa === KVM_ISA_VMX
     ? (exitReason & BASIC_REASON) === vmx
     : isa === KVM_ISA_SVM && exitReason === svm;
-}
-
-export function reasonName({ exitReason, isa }: KvmExit): string {
-  const name =
-    isa === KVM_ISA_VMX
-      ? VMX_6_19.names.get(exitReason & BASIC_REASON)
-      : isa === KVM_ISA_SVM
-        ? SVM_6_19.names.get(exitReason)
-        : undefined;
-  return name ?? `0x${exitReason.toString(16)}`;
 }
 
 export function isVmcall(exit: KvmExit): boolean {

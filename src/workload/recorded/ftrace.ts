@@ -5,9 +5,10 @@
  * Events and their fields: `kvm/trace.ts`. An EPT misconfiguration that KVM served without an event, as kernels without
  * kvm_fast_mmio do for a zero-length ioeventfd, shows no address and is left out.
  */
+import { exitReasonName } from "../../kvm/exit-reasons.js";
 import { type ParsedEvent, type ParsedNote, parseFtraceLine } from "../../kvm/ftrace.js";
 import type { KvmExit, KvmMmio, KvmPageFault, KvmPio, TraceEvent } from "../../kvm/trace.js";
-import { faultOp, isNestedFault, isShadowFault, isStringIo, isVmcall, reasonName } from "./exit.js";
+import { faultOp, isNestedFault, isShadowFault, isStringIo, isVmcall } from "./exit.js";
 import type { Line } from "./line.js";
 import type { LineReader } from "./line-reader.js";
 import {
@@ -156,7 +157,7 @@ export class FtraceReader implements LineReader {
       return false;
     }
     if (fault === undefined || !(shadow || isNestedFault(exit))) {
-      this.output.leftOut.add(`exit ${reasonName(exit)}`);
+      this.output.leftOut.add(`exit ${exitReasonName(exit.isa, exit.exitReason)}`);
       return false;
     }
     const address = Number(fault.faultAddress);

@@ -53,7 +53,7 @@ describe("a scenario", () => {
     const fields = new Map(scenarioFields().map((field) => [field.field, field]));
     expect(fields.get("cpu")).toMatchObject({
       default: "required",
-      allowed: expect.stringMatching(/one of haswell/),
+      allowed: expect.stringMatching(/one of broadwell/),
     });
     expect(fields.get("doorbells.perPage")).toMatchObject({ default: "1" });
     expect(fields.get("workload[].stride")).toMatchObject({ default: "" });
@@ -271,7 +271,7 @@ describe("a scenario", () => {
     ["pattern", "zipf"],
     ["fresh", true],
   ])("has no %s of an instruction without an operand", (name, value) => {
-    for (const op of ["vmcall", "mov-cr3"]) {
+    for (const op of ["vmcall", "mov-cr3", "cpuid", "rdmsr", "wrmsr"]) {
       const input = with_({ workload: [{ op, size: 8, [name]: value }] });
       const found = `workload[0].${name}: ${JSON.stringify(value)} is not allowed; allowed: nothing: ${op} has no address`;
       expect(() => parseScenario(input)).toThrow(found);
