@@ -1,95 +1,112 @@
 /**
- * Processor profiles: geometry, which decides what happens, and latencies, which decide what it costs. Every value of the
- * two has a source and a tag.
+ * Processor profiles: geometry, which decides what happens, and latencies, which decide what it costs. Every value has a
+ * unit, a range, a tag and a source.
  */
 import * as z from "zod";
 import { type CpuGeometry, DEFAULT_SWITCHES } from "../x86/cpu.js";
-import { REPLACEMENTS } from "../x86/set-associative.js";
-import { dataNames, InputError, notAllowed, readDataJson } from "./input.js";
+import { HASHES, REPLACEMENTS } from "../x86/set-associative.js";
+import type { Clock } from "./clock.js";
+import { dataNames, InputError, notAllowed, oneOf, readDataJson, suggestion } from "./input.js";
+import { choice, measure, type Quantity, quantity, type Tag, TIME_UNITS } from "./quantity.js";
 
-/** How a value is known. */
-export const TAGS = ["measured", "derived", "assumed"] as const;
-export type Tag = (typeof TAGS)[number];
-
-const source = z.string().min(1);
-const tag = z.enum(TAGS);
 const count = z.number().int().positive();
-
-function sourced<T extends z.ZodType>(value: T) {
-  return z.strictObject({ value, tag, source });
-}
-
-const flag = sourced(z.boolean());
 const entriesAndWays = z.strictObject({ entries: count, ways: count });
-const associativity = sourced(entriesAndWays);
+const associativity = measure(entriesAndWays, "entries");
 /** null where the processor has none. */
-const associativityOrNone = sourced(entriesAndWays.nullable());
-const replacement = z.enum(REPLACEMENTS);
-const cacheGeometry = sourced(z.strictObject({ bytes: count, ways: count, replacement }));
-const latency = z.strictObject({
-  low: z.number().nonnegative(),
-  high: z.number().nonnegative(),
-  unit: z.literal("core cycles"),
-  tag,
-  source,
+const associativityOrNone = measure(entriesAndWays.nullable(), "entries");
+const cacheSize = measure(z.strictObject({ bytes: count, ways: count }), "bytes");
+const flag = choice(z.boolean(), "boolean");
+const replacement = choice(z.enum(REPLACEMENTS), "policy");
+const hash = choice(z.enum(HASHES), "policy");
+
+const geometry = z.strictObject({
+  physicalAddressBits: measure(z.number().int().min(36).max(52), "bits"),
+  guest1GPages: flag,
+  executeOnlyEpt: flag,
+  ept2MPages: flag,
+  ept1GPages: flag,
+  ept5Levels: flag,
+  eptAccessedDirty: flag,
+  advancedExitInformation: flag,
+  supervisorShadowStack: flag,
+  itlb4K: associativity,
+  itlb2M: associativity,
+  dtlb4K: associativity,
+  dtlb2M: associativity,
+  dtlb1G: associativityOrNone,
+  stlb: associativity,
+  stlbHolds2M: flag,
+  stlb1G: associativityOrNone,
+  pdeCache: associativity,
+  pdpteCache: associativity,
+  pml4eCache: associativity,
+  pml5eCache: associativityOrNone,
+  nestedTlb: associativity,
+  tlbReplacement: replacement,
+  l1d: cacheSize,
+  l1dReplacement: replacement,
+  l2: cacheSize,
+  l2Replacement: replacement,
+  l2Hash: hash,
+  l3: cacheSize,
+  l3Replacement: replacement,
+  l3Hash: hash,
+  l3Inclusive: flag,
 });
+
+const coreTime = quantity("core cycles", "ns");
+const time = quantity(...TIME_UNITS);
 
 const profileFile = z.strictObject({
   name: z.string(),
   model: z.string(),
+  vendor: oneOf(["Intel", "AMD"]),
   year: z.number().int(),
-  nominalMhz: z.number().positive(),
   about: z.string(),
-  geometry: z.strictObject({
-    physicalAddressBits: sourced(z.number().int().min(36).max(52)),
-    guest1GPages: flag,
-    executeOnlyEpt: flag,
-    ept2MPages: flag,
-    ept1GPages: flag,
-    ept5Levels: flag,
-    eptAccessedDirty: flag,
-    advancedExitInformation: flag,
-    supervisorShadowStack: flag,
-    itlb4K: associativity,
-    itlb2M: associativity,
-    dtlb4K: associativity,
-    dtlb2M: associativity,
-    dtlb1G: associativityOrNone,
-    stlb: associativity,
-    stlbHolds2M: flag,
-    stlb1G: associativityOrNone,
-    pdeCache: associativity,
-    pdpteCache: associativity,
-    pml4eCache: associativity,
-    pml5eCache: associativityOrNone,
-    nestedTlb: associativity,
-    tlbReplacement: sourced(replacement),
-    l1d: cacheGeometry,
-    l2: cacheGeometry,
-    l3: cacheGeometry,
-    l3Inclusive: flag,
+  clock: z.strictObject({ tsc: quantity("MHz"), core: quantity("MHz") }),
+  geometry,
+  latency: z.strictObject({
+    L1: coreTime,
+    L2: coreTime,
+    L3: coreTime,
+    Dram: coreTime,
+    stlbHit: coreTime,
+    walk: coreTime,
+    exitRoundTrip: time,
   }),
-  latency: z.strictObject({ L1: latency, L2: latency, L3: latency, Dram: latency, stlbHit: latency }),
+  mitigations: z.strictObject({ exit: time, userspaceExit: time, retpoline: time }),
 });
-
-/** Cycles from the first to the last of what a source gives. */
-export interface Latency {
-  readonly low: number;
-  readonly high: number;
-  readonly tag: Tag;
-  readonly source: string;
-}
+type ProfileFile = z.infer<typeof profileFile>;
 
 export interface CpuProfile {
   readonly name: string;
   /** The processor as its maker calls it. */
   readonly model: string;
+  readonly vendor: "Intel" | "AMD";
   /** The year in which it came to market. */
   readonly year: number;
+  readonly clock: Clock;
   /** With the default switches: what the manual leaves open, no profile knows. */
   readonly geometry: CpuGeometry;
-  /** Core cycles of a reference by the level that serves it, and what a second-level TLB hit adds. */
-  readonly latency: Readonly<Record<"L1" | "L2" | "L3" | "Dram" | "stlbHit", Latency>>;
+  /**
+   * What a reference costs by the level that serves it, what a second-level TLB hit adds, a page walk beside its references,
+   * and an exit with the entry after it, of the processor alone.
+   */
+  readonly latency: Readonly<Record<keyof ProfileFile["latency"], Quantity>>;
+  /** What mitigations=auto adds to an exit, to a way to userspace and back, and to an indirect call. */
+  readonly mitigations: Readonly<Record<keyof ProfileFile["mitigations"], Quantity>>;
+  /** Every value of the file. */
+  readonly values: readonly ProfileValue[];
+}
+
+export interface ProfileValue {
+  /** Such as "geometry.stlb". */
+  readonly field: string;
+  readonly value: unknown;
+  readonly unit: string;
+  readonly range: readonly unknown[];
+  readonly tag: Tag;
+  readonly source: string;
 }
 
 /** Names of the profiles in `data/cpus`. */
@@ -100,19 +117,48 @@ export function cpuNames(): string[] {
 /** @throws InputError for a name without a profile, or a file that does not fit the schema */
 export function loadCpu(name: string): CpuProfile {
   if (!cpuNames().includes(name))
-    throw new InputError("cpu", notAllowed(name), `one of ${cpuNames().join(", ")}`);
+    throw new InputError(
+      "cpu",
+      `${notAllowed(name)}${suggestion(name, cpuNames())}`,
+      `one of ${cpuNames().join(", ")}`,
+    );
   const file = readDataJson(profileFile, "cpus", `${name}.json`);
+  const { model, vendor, year, clock, latency, mitigations } = file;
   return {
     name: file.name,
-    model: file.model,
-    year: file.year,
-    geometry: { ...valuesOf(file.geometry), switches: DEFAULT_SWITCHES },
-    latency: file.latency,
+    model,
+    vendor,
+    year,
+    clock,
+    geometry: geometryOf(file.geometry),
+    latency,
+    mitigations,
+    values: valuesOf(file),
   };
 }
 
-/** The values, without how they are known. */
-function valuesOf<T extends Record<string, { readonly value: unknown }>>(of: T) {
-  const values = Object.fromEntries(Object.entries(of).map(([key, { value }]) => [key, value]));
-  return values as { [Key in keyof T]: T[Key]["value"] };
+function geometryOf(known: ProfileFile["geometry"]): CpuGeometry {
+  const values = Object.fromEntries(Object.entries(known).map(([key, { value }]) => [key, value])) as {
+    [Key in keyof typeof known]: (typeof known)[Key]["value"];
+  };
+  const { l1dReplacement, l2Replacement, l3Replacement, ...rest } = values;
+  return {
+    ...rest,
+    l1d: { ...rest.l1d, replacement: l1dReplacement },
+    l2: { ...rest.l2, replacement: l2Replacement },
+    l3: { ...rest.l3, replacement: l3Replacement },
+    switches: DEFAULT_SWITCHES,
+  };
+}
+
+function valuesOf({ clock, geometry: known, latency, mitigations }: ProfileFile): ProfileValue[] {
+  const ofGeometry = Object.entries(known).map(([key, value]) => ({ field: `geometry.${key}`, ...value }));
+  const quantities = Object.entries({ clock, latency, mitigations }).flatMap(([part, fields]) =>
+    Object.entries(fields).map(([key, { low, high, ...rest }]) => ({
+      field: `${part}.${key}`,
+      ...rest,
+      range: [low, high],
+    })),
+  );
+  return [...ofGeometry, ...quantities];
 }
