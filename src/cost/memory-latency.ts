@@ -9,7 +9,7 @@ const COLUMNS = ["pattern", "footprint_kib", "stride_bytes", "cycles_per_load"] 
 
 /**
  * In which order the loads go over the footprint.
- * - page-random: at random inside a window of one page, the windows in sequence
+ * - page-random: at random inside a window of some pages, the windows in sequence
  * - random-full: at random over all of it
  * - linear-forward: in sequence, which prefetchers serve
  */

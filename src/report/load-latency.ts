@@ -1,43 +1,45 @@
 /**
- * Load latency over footprint: the measured curve on the simulated range, a row of panels per processor and a column per
- * loop.
+ * Load latency over footprint: the measured points on the simulated curve, a row of panels per processor and a column per
+ * loop; and how far the two are apart, by loop and near the size of each cache and TLB.
  */
-import type { LatencyCurve, LatencyPoint, LoadLatencyStudy, MachineLatency } from "../study/load-latency.js";
+import type { ErrorSummary } from "../study/errors.js";
+import type { Capacity, LatencyCurve, LoadLatencyStudy, MachineLatency } from "../study/load-latency.js";
 import { type Figure, figureLayout, footprintAxis, plotlyText } from "./figure.js";
-import type { Records } from "./records.js";
+import { footprint, percent } from "./format.js";
+import type { FlatRecord, Records } from "./records.js";
+import { mailText, textTable, wrapText } from "./text-table.js";
 import { FONT, GRID, INK, MEASURED, SIMULATED_RANGE } from "./theme.js";
 
-const PANEL_HEIGHT = 190;
-/** Between the rows of panels: the ticks of the upper one and the heading of the lower one. */
-const PANEL_GAP = 58;
-/** Left and right panel, as shares of the width. */
-const COLUMNS = [
-  [0, 0.46],
-  [0.54, 1],
-] as const;
-const CYCLE_TICKS = [2, 5, 10, 20, 50, 100, 200, 500];
-
-const LOOP_TEXTS: Readonly<Record<LatencyCurve["order"], string>> = {
-  "page-random": "page by page",
-  "random-full": "at random",
+const CAPACITY_TEXTS: Readonly<Record<Capacity, string>> = {
+  l1d: "L1D",
+  l2: "L2",
+  dataTlb: "data TLB",
+  stlb: "STLB",
+  l3: "L3",
 };
 
+/** Such as "page-random, stride 64". */
+const loopText = ({ order, strideBytes }: LatencyCurve) => `${order}, stride ${strideBytes}`;
+
+// The tables.
+
 /**
- * One record per processor, loop and footprint: core cycles per load, the residual in per cent of the measured value, then
+ * One record per processor, loop and footprint: core cycles per load, the error in per cent of the measured value, then
  * second-level TLB hits, walks and paging-structure references per load.
  */
-export function tableLoadLatency(study: LoadLatencyStudy): Records {
-  return study.machines.flatMap(({ cpu, curves }) =>
+export function tableLoadLatency({ machines }: LoadLatencyStudy): Records {
+  return machines.flatMap(({ cpu, curves }) =>
     curves.flatMap(({ order, strideBytes, points }) =>
-      points.map(({ footprintKib, measured, simulated, residual, stlbHits, walks, references }) => ({
+      points.map(({ footprintKib, measured, simulated, error, stlbHits, walks, references }) => ({
         cpu,
         order,
         strideBytes,
         footprintKib,
         measured,
+        simulated: simulated.value,
         low: simulated.low,
         high: simulated.high,
-        residualPercent: 100 * residual,
+        errorPercent: 100 * error,
         stlbHits,
         walks,
         references,
@@ -47,15 +49,16 @@ export function tableLoadLatency(study: LoadLatencyStudy): Records {
 }
 
 /** One record per processor and TLB: what the first page too many adds, core cycles per load. */
-export function tableTlbSteps(study: LoadLatencyStudy): Records {
-  return study.machines.flatMap(({ cpu, steps }) =>
-    steps.map(({ tlb, entries, insideKib, outsideKib, measured, simulated, sameData }) => ({
+export function tableTlbSteps({ machines }: LoadLatencyStudy): Records {
+  return machines.flatMap(({ cpu, tlbSteps }) =>
+    tlbSteps.map(({ tlb, entries, insideKib, outsideKib, measured, simulated, sameData }) => ({
       cpu,
       tlb,
       entries,
       fromKib: insideKib,
       toKib: outsideKib,
       measured,
+      simulated: simulated.value,
       low: simulated.low,
       high: simulated.high,
       sameData,
@@ -64,55 +67,129 @@ export function tableTlbSteps(study: LoadLatencyStudy): Records {
 }
 
 /**
- * One record per processor, loop and range of footprints: how many points it has, for how many the measured value lies within
- * the simulated range, and the lowest and highest residual, per cent.
+ * One record per processor and loop, and a last one for all points: errors in per cent of the measured value. `worst` and
+ * `bias` have a sign, more than 0 where too much was simulated.
  */
-export function tableLatencyResiduals(study: LoadLatencyStudy): Records {
-  return study.machines.flatMap(({ cpu, reachKib, curves }) =>
-    curves.flatMap(({ order, points }) =>
-      regionsOf(reachKib).map(({ region, isIn }) => {
-        const residuals = points.filter(isIn).map(({ residual }) => 100 * residual);
-        return {
-          cpu,
-          order,
-          footprint: region,
-          points: residuals.length,
-          within: residuals.filter((residual) => residual === 0).length,
-          lowestPercent: residuals.length === 0 ? 0 : Math.min(...residuals),
-          highestPercent: residuals.length === 0 ? 0 : Math.max(...residuals),
-        };
-      }),
-    ),
-  );
-}
-
-function regionsOf({ dataTlb, stlb, l3 }: MachineLatency["reachKib"]) {
-  const between = (low: number, high: number) => (point: LatencyPoint) =>
-    point.footprintKib > low && point.footprintKib <= high;
+export function tableLatencyErrors({ machines, errors }: LoadLatencyStudy): Records {
   return [
-    { region: "data TLB holds it", isIn: between(0, dataTlb) },
-    { region: "second-level TLB holds it", isIn: between(dataTlb, stlb) },
-    { region: "L3 holds it", isIn: between(stlb, l3) },
-    { region: "beyond L3", isIn: between(l3, Number.POSITIVE_INFINITY) },
+    ...machines.flatMap(({ cpu, curves }) =>
+      curves.map((curve) => ({ cpu, loop: loopText(curve), ...sizes(curve.errors), ...bias(curve.errors) })),
+    ),
+    { cpu: "all", loop: "all", ...sizes(errors), ...bias(errors) },
   ];
 }
 
-/** Panels with a logarithmic axis each way; the reach of the TLBs and of L3 as vertical lines. */
+/**
+ * One record per processor and cache or TLB: the errors, per cent, of the footprints from half to twice of what it holds, in
+ * all loops.
+ */
+export function tableLatencySteps({ machines }: LoadLatencyStudy): Records {
+  return machines.flatMap(({ cpu, steps }) =>
+    steps.map(({ capacity, kib, errors }) => ({
+      cpu,
+      capacity: CAPACITY_TEXTS[capacity],
+      kib,
+      ...sizes(errors),
+    })),
+  );
+}
+
+function sizes({ points, median, p90, worst }: ErrorSummary): FlatRecord {
+  return { points, medianPercent: 100 * median, p90Percent: 100 * p90, worstPercent: 100 * worst };
+}
+
+const bias = (errors: ErrorSummary): FlatRecord => ({ biasPercent: 100 * errors.bias });
+
+// The mail.
+
+/** Narrower than other tables, to be quoted in an answer to an answer. */
+const WIDTH = 72;
+
+/** A line of the table: errors, or the name of the processor that those below are of. */
+interface ErrorLine {
+  readonly of: string;
+  readonly errors?: ErrorSummary;
+}
+
+/**
+ * The errors of the study in ASCII, at most 72 columns: by processor, loop by loop and near the size of each cache and TLB,
+ * then of all points.
+ *
+ * @throws Error when a name has other characters or does not fit a line, see `mailText`
+ */
+export function latencyErrorsTable({ provenance, machines, errors: all }: LoadLatencyStudy): string {
+  const { version, model, data, seed } = provenance;
+  const column = (header: string, text: (errors: ErrorSummary) => string) => ({
+    header,
+    align: "right" as const,
+    text: ({ errors }: ErrorLine) => (errors === undefined ? "" : text(errors)),
+  });
+  const parts = [
+    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
+    wrap(
+      "Load latency against the published dumps, natively, in pages of 4K: error = (simulated - measured) / measured; bias: its " +
+        "median, signs counted. Nothing was fitted, but latencies were read on the curves' plateaus, where a small error is no success: " +
+        "look near the sizes (all loops, from half to twice of each).",
+    ),
+    textTable<ErrorLine>(
+      [
+        { header: "errors of", align: "left", text: ({ of }) => of },
+        column("points", ({ points }) => String(points)),
+        column("median", ({ median }) => percentOf(median)),
+        column("p90", ({ p90 }) => percentOf(p90)),
+        column("worst", ({ worst }) => percent(worst)),
+        column("bias", (errors) => percent(errors.bias)),
+      ],
+      [
+        ...machines.flatMap(({ cpu, curves, steps }) => [
+          { of: cpu },
+          ...curves.map((curve) => ({ of: `  ${loopText(curve)}`, errors: curve.errors })),
+          ...steps.map(({ capacity, kib, errors }) => ({
+            of: `  near ${CAPACITY_TEXTS[capacity]}, ${footprint(kib)}`,
+            errors,
+          })),
+        ]),
+        { of: "all", errors: all },
+      ],
+    ),
+  ];
+  return mailText(`${parts.join("\n\n")}\n`);
+}
+
+const wrap = (text: string) => wrapText(text, WIDTH);
+
+const percentOf = (share: number) => percent(share).slice(1);
+
+// The figure.
+
+const PANEL_HEIGHT = 190;
+/** Between the rows of panels: the ticks of the upper one and the heading of the lower one. */
+const PANEL_GAP = 58;
+/** Between the columns, a share of the width. */
+const COLUMN_GAP = 0.03;
+const CYCLE_TICKS = [2, 5, 10, 20, 50, 100, 200, 500, 1000];
+
+/** Panels with a logarithmic axis each way; what the TLBs and the caches hold as vertical lines. */
 export function plotLoadLatency(study: LoadLatencyStudy): Figure {
   const { machines } = study;
   const plotHeight = machines.length * (PANEL_HEIGHT + PANEL_GAP) - PANEL_GAP;
+  const points = machines.flatMap(({ curves }) => curves.flatMap((curve) => curve.points));
+  const most = Math.max(...points.map(({ measured, simulated }) => Math.max(measured, simulated.high)));
   const panels = machines.flatMap((machine, row) =>
-    machine.curves.map((curve, column) => {
-      const number = row * COLUMNS.length + column + 1;
+    machine.curves.map((curve, column, { length }) => {
+      const number = row * length + column + 1;
+      const width = (1 - COLUMN_GAP * (length - 1)) / length;
+      const left = column * (width + COLUMN_GAP);
       const top = 1 - (row * (PANEL_HEIGHT + PANEL_GAP)) / plotHeight;
       return {
         machine,
         curve,
+        most,
         id: number === 1 ? "" : String(number),
         isFirst: number === 1,
         isLeft: column === 0,
         isLowest: row === machines.length - 1,
-        x: COLUMNS[column],
+        x: [left, left + width] as const,
         y: [top - PANEL_HEIGHT / plotHeight, top] as const,
       };
     }),
@@ -124,13 +201,15 @@ export function plotLoadLatency(study: LoadLatencyStudy): Figure {
       title: "SIMULATED against measured: load latency over footprint",
       provenance: study.provenance,
       machine:
-        `${machines.map(({ model }) => model).join("; ")}. Native, pages of 4K. Page by page: one line of each page in turn; at random: over ` +
-        "all lines. Ranges are the profiles' latencies, read from the same dumps. No overlap, no prefetching, replacement assumed",
+        `${machines.map(({ model }) => model).join("; ")}. Native, pages of 4K, each load waits for the one before. page-random: all places ` +
+        "of a window of pages at random, half as many pages as the second-level TLB (STLB) has entries, then the next window; " +
+        "random-full: all places at random. Latencies are those of the profiles, read on plateaus of the same curves less the TLBs' " +
+        "part. No prefetching; how the caches replace lines is assumed",
       plotHeight,
-      left: 64,
+      left: 78,
       right: 24,
-      notes: panels.flatMap((panel) => [heading(panel), ...reachNotes(panel)]),
-      rest: { ...Object.assign({}, ...axes), shapes: panels.flatMap((panel) => reachLines(panel)) },
+      notes: panels.flatMap((panel) => [heading(panel), ...capacityNotes(panel)]),
+      rest: { ...Object.assign({}, ...axes), shapes: panels.flatMap((panel) => capacityLines(panel)) },
     }),
   };
 }
@@ -138,6 +217,8 @@ export function plotLoadLatency(study: LoadLatencyStudy): Figure {
 interface Panel {
   readonly machine: MachineLatency;
   readonly curve: LatencyCurve;
+  /** The most core cycles of any panel: all have one scale. */
+  readonly most: number;
   /** What plotly adds to the names of the panel's axes. */
   readonly id: string;
   readonly isFirst: boolean;
@@ -147,7 +228,7 @@ interface Panel {
   readonly y: readonly [number, number];
 }
 
-function axesOf({ machine, id, isLeft, isLowest, x, y }: Panel): Readonly<Record<string, unknown>> {
+function axesOf({ machine, most, id, isLeft, isLowest, x, y }: Panel): Readonly<Record<string, unknown>> {
   const footprints = machine.curves.flatMap(({ points }) => points.map(({ footprintKib }) => footprintKib));
   return {
     [`xaxis${id}`]: {
@@ -156,10 +237,15 @@ function axesOf({ machine, id, isLeft, isLowest, x, y }: Panel): Readonly<Record
       anchor: `y${id}`,
     },
     [`yaxis${id}`]: {
-      title: { text: isLeft ? "core cycles per load" : "", standoff: 8, font: FONT },
+      title: {
+        text: isLeft ? `<b>${plotlyText(machine.cpu)}</b><br>core cycles per load` : "",
+        standoff: 8,
+        font: { ...FONT, size: 11 },
+      },
       type: "log",
-      range: [Math.log10(3), Math.log10(500)],
+      range: [Math.log10(3), Math.log10(1.5 * most)],
       tickvals: CYCLE_TICKS,
+      showticklabels: isLeft,
       gridcolor: GRID,
       domain: y,
       anchor: `x${id}`,
@@ -180,9 +266,9 @@ function traces({ curve, id, isFirst }: Panel): Figure["data"] {
     name: "simulated, lowest to highest",
     showlegend: isFirst && name === "high",
     y: curve.points.map(({ simulated }) => simulated[name]),
-    line: { color: SIMULATED_RANGE.line, width: 1.2 },
+    line: { color: SIMULATED_RANGE.line, width: 0 },
     ...(name === "high" ? { fill: "tonexty", fillcolor: SIMULATED_RANGE.fill } : {}),
-    hovertemplate: `%{x} KiB<br>simulated, ${name}: %{y:.1f} cycles<extra></extra>`,
+    hoverinfo: "skip",
   });
   const { color, symbol } = MEASURED;
   return [
@@ -190,20 +276,31 @@ function traces({ curve, id, isFirst }: Panel): Figure["data"] {
     end("high"),
     {
       ...common,
-      mode: "markers+lines",
+      mode: "lines",
+      name: "simulated",
+      showlegend: isFirst,
+      y: curve.points.map(({ simulated }) => simulated.value),
+      line: { color: SIMULATED_RANGE.line, width: 1.6 },
+      customdata: curve.points.map(({ simulated, error }) => [simulated.low, simulated.high, percent(error)]),
+      hovertemplate:
+        "%{x} KiB<br>simulated: %{y:.1f} cycles, %{customdata[0]:.1f} to %{customdata[1]:.1f}<br>" +
+        "error of %{customdata[2]}<extra></extra>",
+    },
+    {
+      ...common,
+      mode: "markers",
       name: "measured",
       showlegend: isFirst,
       y: curve.points.map(({ measured }) => measured),
-      line: { color, width: 1 },
       marker: { color, symbol, size: 4.5 },
       hovertemplate: "%{x} KiB<br>measured: %{y} cycles<extra></extra>",
     },
   ];
 }
 
-function heading({ machine, curve, x, y }: Panel): Readonly<Record<string, unknown>> {
+function heading({ curve, x, y }: Panel): Readonly<Record<string, unknown>> {
   return {
-    text: `<b>${plotlyText(machine.cpu)}</b>, ${LOOP_TEXTS[curve.order]}`,
+    text: loopText(curve),
     align: "left",
     showarrow: false,
     xref: "paper",
@@ -216,16 +313,17 @@ function heading({ machine, curve, x, y }: Panel): Readonly<Record<string, unkno
   };
 }
 
-function reachOf({ machine: { reachKib } }: Panel) {
-  return [
-    { kib: reachKib.dataTlb, text: "data TLB" },
-    { kib: reachKib.stlb, text: "STLB" },
-    { kib: reachKib.l3, text: "L3" },
-  ];
+/** What ends at one footprint, such as L2 and the pages of the data TLB, has one line. */
+function capacitiesOf({ machine: { capacitiesKib } }: Panel) {
+  const capacities = Object.entries(capacitiesKib) as [Capacity, number][];
+  return [...new Set(Object.values(capacitiesKib))].map((kib) => ({
+    kib,
+    text: capacities.flatMap(([capacity, of]) => (of === kib ? CAPACITY_TEXTS[capacity] : [])).join(", "),
+  }));
 }
 
-function reachLines(panel: Panel): Readonly<Record<string, unknown>>[] {
-  return reachOf(panel).map(({ kib }) => ({
+function capacityLines(panel: Panel): Readonly<Record<string, unknown>>[] {
+  return capacitiesOf(panel).map(({ kib }) => ({
     type: "line",
     xref: `x${panel.id}`,
     x0: kib,
@@ -237,8 +335,8 @@ function reachLines(panel: Panel): Readonly<Record<string, unknown>>[] {
   }));
 }
 
-function reachNotes(panel: Panel): Readonly<Record<string, unknown>>[] {
-  return reachOf(panel).map(({ kib, text }) => ({
+function capacityNotes(panel: Panel): Readonly<Record<string, unknown>>[] {
+  return capacitiesOf(panel).map(({ kib, text }) => ({
     text,
     textangle: -90,
     showarrow: false,

@@ -2,10 +2,11 @@
  * Load latency over footprint, simulated against measured: the loops that the published dumps time, run natively on the
  * processor's profile.
  *
- * Nothing is fitted, but the profile's latencies come from the same dumps: where a load misses no TLB, that simulated and
- * measured agree says little. What is tested is where the steps are, and what translation adds.
+ * Nothing is fitted. A profile has a latency for each level, read where the loop is on a plateau and the TLBs' part of it is
+ * known; on a plateau, that simulated and measured agree says little. What is tested is everything between: where the steps
+ * are and how steep, what second-level hits and walks add, and where their entries come from.
  */
-import type { Bounds, Counts } from "../cost/calibration.js";
+import type { Counts } from "../cost/counts.js";
 import { type CpuProfile, loadCpu } from "../cost/cpu-profile.js";
 import { dataNames, InputError, notAllowed } from "../cost/input.js";
 import { loadMemoryLatency, type MemoryLatency } from "../cost/memory-latency.js";
@@ -15,17 +16,18 @@ import { Random } from "../workload/random.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
+import { type ErrorSummary, relativeError, summarise } from "./errors.js";
 import { countLoads, cyclesPerLoad, walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
-import type { Provenance } from "./result.js";
+import type { Interval, Provenance } from "./result.js";
 
 /** One footprint of a curve. Cycles are core cycles per load. */
 export interface LatencyPoint {
   readonly footprintKib: number;
   readonly measured: number;
-  readonly simulated: Bounds;
-  /** (simulated - measured) / measured for the end that is nearer; 0 where the measured value lies between the ends. */
-  readonly residual: number;
+  readonly simulated: Interval;
+  /** (simulated - measured) / measured, of the value. What was measured is a whole number. */
+  readonly error: number;
   /** Of the simulated loads: second-level TLB hits, walks and references to paging structures, per load. */
   readonly stlbHits: number;
   readonly walks: number;
@@ -38,6 +40,17 @@ export interface LatencyCurve {
   readonly order: LoadOrder;
   readonly strideBytes: number;
   readonly points: readonly LatencyPoint[];
+  readonly errors: ErrorSummary;
+}
+
+/** A cache or a TLB that a footprint may be too large for. */
+export type Capacity = "l1d" | "l2" | "dataTlb" | "stlb" | "l3";
+
+/** How the footprints from half to twice of what a cache or a TLB holds come out, in all loops. */
+export interface LatencyStep {
+  readonly capacity: Capacity;
+  readonly kib: number;
+  readonly errors: ErrorSummary;
 }
 
 /** What one more page than a TLB holds does to a loop that goes over all pages in turn. */
@@ -49,7 +62,7 @@ export interface TlbStep {
   readonly outsideKib: number;
   /** Core cycles per load from the one to the other. */
   readonly measured: number;
-  readonly simulated: Bounds;
+  readonly simulated: Interval;
   /** Whether data come from the same level on both sides in the simulation; else the step is not the TLB's alone. */
   readonly sameData: boolean;
 }
@@ -58,16 +71,20 @@ export interface MachineLatency {
   readonly cpu: string;
   /** The processor as its maker calls it. */
   readonly model: string;
-  /** Bytes that pages of 4 Kbyte cover in each TLB, and the size of L3; KiB. */
-  readonly reachKib: { readonly dataTlb: number; readonly stlb: number; readonly l3: number };
+  /** What the caches hold, and what pages of 4 Kbyte cover in each TLB; KiB. */
+  readonly capacitiesKib: Readonly<Record<Capacity, number>>;
   readonly curves: readonly LatencyCurve[];
+  /** Those capacities that have footprints near them. */
+  readonly steps: readonly LatencyStep[];
   /** Of the loop that loads from every page once. */
-  readonly steps: readonly TlbStep[];
+  readonly tlbSteps: readonly TlbStep[];
 }
 
 export interface LoadLatencyStudy {
   readonly provenance: Provenance;
   readonly machines: readonly MachineLatency[];
+  /** Of all points of all machines. */
+  readonly errors: ErrorSummary;
 }
 
 export interface LoadLatencyOptions {
@@ -78,25 +95,36 @@ export interface LoadLatencyOptions {
   readonly seed?: number;
 }
 
-/** The measured loops that are simulated: one that loads from every page once, and one that goes at random over all lines. */
+/** The measured loops that are simulated: all lines of a window of pages at random, one line of each page, all lines at random. */
 const LOOPS = [
+  { order: "page-random", strideBytes: LINE },
   { order: "page-random", strideBytes: PAGE },
   { order: "random-full", strideBytes: LINE },
 ] as const;
 
-/** Loads that are counted, or a round of them if that is less; and the fewest to come before. */
-const COUNTED = 2 ** 16;
+/** A window of page-random has half as many pages as the second-level TLB has entries: the heads of the dumps print it. */
+const WINDOW_SHARE = 2;
+
+/** The fewest loads that come before those that are counted. */
 const MIN_WARM_UP = 2 ** 14;
+/**
+ * A round is counted after another one. But of a footprint of more than so many times L3 next to nothing is left in L3 after
+ * a round: so many loads are counted of it, after as many as L3 has lines.
+ */
+const ROUNDS_UP_TO = 4;
+const COUNTED = 2 ** 16;
 
 /** Runs the study. @throws InputError for a processor without a file or an option that leaves nothing to do */
 export function studyLoadLatency(options: LoadLatencyOptions = {}): LoadLatencyStudy {
   const { cpus = dataNames("memory-latency", ".csv"), maxFootprintKib = Infinity, seed = 1 } = options;
   const machines = cpus.map((name) => {
     const rows = loadMemoryLatency(name).filter(({ footprintKib }) => footprintKib <= maxFootprintKib);
-    if (rows.length === 0) throw new InputError("maxFootprintKib", notAllowed(maxFootprintKib), "2 or more");
+    if (!LOOPS.every((loop) => rows.some((row) => isOf(loop, row)))) {
+      throw new InputError("maxFootprintKib", notAllowed(maxFootprintKib), "8 or more");
+    }
     return machineLatency(loadCpu(name), rows, seed);
   });
-  return { provenance: provenanceOf(seed), machines };
+  return { provenance: provenanceOf(seed), machines, errors: summarise(machines.flatMap(errorsOf)) };
 }
 
 function machineLatency(cpu: CpuProfile, rows: readonly MemoryLatency[], seed: number): MachineLatency {
@@ -105,20 +133,49 @@ function machineLatency(cpu: CpuProfile, rows: readonly MemoryLatency[], seed: n
   // The tables lie behind the data.
   const structures = new PagingStructures(cpu.geometry, { guest, ept: null }, (n) => pages + n);
   structures.map(0, 0, pages);
-  const curves = LOOPS.map(({ order, strideBytes }) => ({
-    order,
-    strideBytes,
-    points: rows
-      .filter((row) => row.pattern === order && row.strideBytes === strideBytes)
-      .map((row) => latencyPoint(cpu, structures, order, row, seed)),
-  }));
-  const { dtlb4K, stlb, l3 } = cpu.geometry;
-  const reachKib = {
+  const curves = LOOPS.map((loop) => {
+    const { order, strideBytes } = loop;
+    const points = rows
+      .filter((row) => isOf(loop, row))
+      .map((row) => latencyPoint(cpu, structures, order, row, seed));
+    return { order, strideBytes, points, errors: summarise(points.map(({ error }) => error)) };
+  });
+  const { l1d, l2, l3, dtlb4K, stlb } = cpu.geometry;
+  const capacitiesKib = {
+    l1d: l1d.bytes / 1024,
+    l2: l2.bytes / 1024,
     dataTlb: (dtlb4K.entries * PAGE) / 1024,
     stlb: (stlb.entries * PAGE) / 1024,
     l3: l3.bytes / 1024,
   };
-  return { cpu: cpu.name, model: cpu.model, reachKib, curves, steps: tlbSteps(reachKib, curves[0].points) };
+  return {
+    cpu: cpu.name,
+    model: cpu.model,
+    capacitiesKib,
+    curves,
+    steps: stepsOf(capacitiesKib, curves),
+    tlbSteps: tlbSteps(capacitiesKib, curves[1].points),
+  };
+}
+
+function isOf({ order, strideBytes }: (typeof LOOPS)[number], row: MemoryLatency): boolean {
+  return row.pattern === order && row.strideBytes === strideBytes;
+}
+
+function errorsOf({ curves }: Pick<MachineLatency, "curves">): number[] {
+  return curves.flatMap(({ points }) => points.map(({ error }) => error));
+}
+
+function stepsOf(
+  capacities: MachineLatency["capacitiesKib"],
+  curves: readonly LatencyCurve[],
+): LatencyStep[] {
+  const points = curves.flatMap((curve) => curve.points);
+  return Object.entries(capacities).flatMap(([capacity, kib]) => {
+    const near = points.filter(({ footprintKib }) => footprintKib >= kib / 2 && footprintKib <= 2 * kib);
+    if (near.length === 0) return [];
+    return { capacity: capacity as Capacity, kib, errors: summarise(near.map(({ error }) => error)) };
+  });
 }
 
 function latencyPoint(
@@ -130,14 +187,16 @@ function latencyPoint(
 ): LatencyPoint {
   const footprint = footprintKib * 1024;
   const round = footprint / strideBytes;
-  // Each load brings a line that the last ones did not: after as many as L3 has lines, nothing from before is left in it.
-  const warmUp = Math.max(MIN_WARM_UP, Math.min(round, cpu.geometry.l3.bytes / LINE));
-  const counted = Math.min(round, COUNTED);
+  const { l3, stlb } = cpu.geometry;
+  const isLarge = footprint > ROUNDS_UP_TO * l3.bytes;
+  const warmUp = isLarge ? l3.bytes / LINE : Math.max(MIN_WARM_UP, round);
+  const counted = isLarge ? COUNTED : round;
   const places = loadOrder(
     order,
     footprint,
     strideBytes,
     Math.min(round, warmUp + counted),
+    stlb.entries / WINDOW_SHARE,
     new Random(seed),
   );
   const { mmu, ledger } = structures.processor();
@@ -147,7 +206,7 @@ function latencyPoint(
     footprintKib,
     measured,
     simulated,
-    residual: (Math.min(Math.max(measured, simulated.low), simulated.high) - measured) / measured,
+    error: relativeError(simulated.value, measured),
     stlbHits: counts.stlbHitLoad / counted,
     walks: counts.walkLoad / counted,
     references: walkReferences(counts).guest / counted,
@@ -160,7 +219,10 @@ function served(counts: Counts, loads: number): LatencyPoint["served"] {
   return Object.fromEntries(shares) as LatencyPoint["served"];
 }
 
-function tlbSteps({ dataTlb, stlb }: MachineLatency["reachKib"], points: readonly LatencyPoint[]): TlbStep[] {
+function tlbSteps(
+  { dataTlb, stlb }: MachineLatency["capacitiesKib"],
+  points: readonly LatencyPoint[],
+): TlbStep[] {
   const tlbs = [
     { tlb: "data TLB", reachKib: dataTlb },
     { tlb: "second-level TLB", reachKib: stlb },
@@ -177,6 +239,7 @@ function tlbSteps({ dataTlb, stlb }: MachineLatency["reachKib"], points: readonl
       measured: outside.measured - inside.measured,
       simulated: {
         low: outside.simulated.low - inside.simulated.low,
+        value: outside.simulated.value - inside.simulated.value,
         high: outside.simulated.high - inside.simulated.high,
       },
       sameData: MEMORY_LEVELS.every((level) => inside.served[level] === outside.served[level]),

@@ -5,12 +5,13 @@
  * level that serves it. A load that misses the data TLB looks into the second-level TLB, and that costs what a hit there
  * adds, whether it then hits or walks. Latencies are ranges, and so is the sum.
  */
-import type { Bounds, Counts } from "../cost/calibration.js";
+import type { Counts } from "../cost/counts.js";
 import type { CpuProfile } from "../cost/cpu-profile.js";
-import { primitiveCosts } from "../cost/primitive-costs.js";
+import { loadCosts } from "../cost/primitive-costs.js";
 import { READ } from "../x86/access.js";
 import { type Ledger, MEMORY_LEVELS } from "../x86/ledger.js";
 import { type Mmu, PAGE, TRANSLATED } from "../x86/mmu.js";
+import type { Interval } from "./result.js";
 
 export interface LoadLoop {
   /** Places in the order in which they are loaded, from the first again after the last. */
@@ -45,25 +46,25 @@ export function walkReferences(counts: Counts): { readonly guest: number; readon
 
 /** Core cycles of loads: of all, and of all but the references to data. */
 export interface LoadCycles {
-  readonly total: Bounds;
-  readonly translation: Bounds;
+  readonly total: Interval;
+  readonly translation: Interval;
 }
 
 /** What so many loads with these counts cost, each. */
 export function cyclesPerLoad(counts: Counts, loads: number, cpu: CpuProfile): LoadCycles {
-  const lookups: Counts = { ...counts, stlbHitLoad: counts.stlbHitLoad + counts.walkLoad };
-  const costs = primitiveCosts(cpu);
-  const price = (isPriced: (name: string) => boolean, end: keyof Bounds) =>
+  const costs = loadCosts(cpu);
+  const price = (isPriced: (name: string) => boolean, end: keyof Interval) =>
     costs.reduce((sum, { name, primitives, ...cost }) => {
       if (!isPriced(name)) return sum;
-      return sum + cost[end] * primitives.reduce((count, primitive) => count + (lookups[primitive] ?? 0), 0);
+      return sum + cost[end] * primitives.reduce((count, primitive) => count + (counts[primitive] ?? 0), 0);
     }, 0) / loads;
-  const bounds = (isPriced: (name: string) => boolean) => ({
+  const interval = (isPriced: (name: string) => boolean) => ({
     low: price(isPriced, "low"),
+    value: price(isPriced, "value"),
     high: price(isPriced, "high"),
   });
   return {
-    total: bounds(() => true),
-    translation: bounds((name) => !name.startsWith("dataReference")),
+    total: interval(() => true),
+    translation: interval((name) => !name.startsWith("dataReference")),
   };
 }

@@ -4,7 +4,7 @@
  *
  * Guest memory is contiguous, and so are the guest's tables; a guest whose pages are scattered does worse.
  */
-import type { Bounds, Counts } from "../cost/calibration.js";
+import type { Counts } from "../cost/counts.js";
 import { type CpuProfile, loadCpu } from "../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../cost/input.js";
 import { type PagingFormat, PagingStructures } from "../workload/paging-structures.js";
@@ -15,7 +15,7 @@ import { PAGE } from "../x86/mmu.js";
 import { pmuView } from "../x86/pmu.js";
 import { countLoads, cyclesPerLoad, type LoadLoop, walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
-import type { Provenance } from "./result.js";
+import type { Interval, Provenance } from "./result.js";
 
 /** Loads over one footprint, translated in one way. Cycles are core cycles per load. */
 export interface NestedWalkPoint {
@@ -30,9 +30,9 @@ export interface NestedWalkPoint {
   /** References to the paging structures of the guest, and of the EPT. */
   readonly guestReferences: number;
   readonly eptReferences: number;
-  readonly cycles: Bounds;
+  readonly cycles: Interval;
   /** Of them, for all but the datum itself. */
-  readonly translation: Bounds;
+  readonly translation: Interval;
   /** The counts as `perf stat` names them. */
   readonly pmu: Readonly<Record<string, number>>;
 }

@@ -6,7 +6,7 @@ import { PAGE } from "../x86/mmu.js";
 import type { Random } from "./random.js";
 
 /**
- * - page-random: the places of one page in random order, then those of the next page
+ * - page-random: the places of a window of some pages in random order, then those of the next window
  * - random-full: all places in random order
  */
 export type LoadOrder = "page-random" | "random-full";
@@ -18,17 +18,19 @@ export type LoadOrder = "page-random" | "random-full";
  * @param footprint bytes, a multiple of the stride
  * @param stride bytes, a divisor or a multiple of a page
  * @param length at most footprint / stride
+ * @param windowPages pages of a window, for page-random
  */
 export function loadOrder(
   order: LoadOrder,
   footprint: number,
   stride: number,
   length: number,
+  windowPages: number,
   random: Random,
 ): Uint32Array {
   const places = new Uint32Array(footprint / stride);
   for (let place = 0; place < places.length; place++) places[place] = place;
-  const window = order === "random-full" ? places.length : Math.max(1, PAGE / stride);
+  const window = order === "random-full" ? places.length : Math.max(1, (windowPages * PAGE) / stride);
   for (let first = 0; first < length; first += window) {
     shuffle(places, first, Math.min(first + window, places.length), length, random);
   }

@@ -6,8 +6,10 @@ import { type Figure, plainText, plotlyText } from "../../src/report/figure.js";
 import { footprint } from "../../src/report/format.js";
 import { plotLifeOfFault, tableLifeOfFault } from "../../src/report/life-of-a-fault.js";
 import {
+  latencyErrorsTable,
   plotLoadLatency,
-  tableLatencyResiduals,
+  tableLatencyErrors,
+  tableLatencySteps,
   tableLoadLatency,
   tableTlbSteps,
 } from "../../src/report/load-latency.js";
@@ -47,7 +49,12 @@ const FIGURES = [
       ...loadLatency,
       machines: loadLatency.machines.map((machine) => ({ ...machine, cpu: HOSTILE, model: HOSTILE })),
     }),
-    ["core cycles per load", "footprint, bytes", "footprint, bytes"],
+    [
+      "<b>lynnfield-i7-860</b><br>core cycles per load",
+      "footprint, bytes",
+      "footprint, bytes",
+      "footprint, bytes",
+    ],
     UNFITTED,
   ],
   [
@@ -224,29 +231,94 @@ test("the reference counts are a table of guests by EPTs, and the figure shows i
   expect(z[0]).toEqual([4, 24, 19, 14, 29, 24, 19]);
 });
 
-test("the measured latency lies over both ends of the simulated range, a panel a loop", () => {
+test("the measured latency lies over the simulated one and its range, a panel a loop", () => {
   const { data } = plotLoadLatency(loadLatency);
   const [{ curves }] = loadLatency.machines;
-  expect(data).toHaveLength(2 * 3);
-  const [low, high, measured] = data as unknown as { x: number[]; y: number[]; fill?: string }[];
+  expect(data).toHaveLength(3 * 4);
+  const [low, high, simulated, measured] = data as unknown as { x: number[]; y: number[]; fill?: string }[];
   const { points } = curves[0];
   expect(measured.x).toEqual(points.map(({ footprintKib }) => footprintKib));
   expect(measured.y).toEqual(points.map((point) => point.measured));
-  expect(low.y).toEqual(points.map(({ simulated }) => simulated.low));
-  expect(high.y).toEqual(points.map(({ simulated }) => simulated.high));
+  expect(simulated.y).toEqual(points.map((point) => point.simulated.value));
+  expect(low.y).toEqual(points.map((point) => point.simulated.low));
+  expect(high.y).toEqual(points.map((point) => point.simulated.high));
   expect([low.fill, high.fill]).toEqual([undefined, "tonexty"]);
 });
 
-test("the tables of the load latency count every point once", () => {
-  const points = loadLatency.machines[0].curves.flatMap((curve) => curve.points);
+test("what ends at one footprint has one line in a panel of the load latency", () => {
+  const { annotations, shapes } = plotLoadLatency(loadLatency).layout as unknown as {
+    annotations: { text: string }[];
+    shapes: unknown[];
+  };
+  // Behind the provenance, the loop and the capacities of each panel.
+  const [, ...texts] = annotations.map(({ text }) => text);
+  expect(texts.slice(0, 5)).toEqual(["page-random, stride 64", "L1D", "L2, data TLB", "STLB", "L3"]);
+  expect(shapes).toHaveLength(3 * 4);
+});
+
+test("the tables of the load latency have a record for each point, loop, capacity and TLB", () => {
+  const [{ curves, steps }] = loadLatency.machines;
+  const points = curves.flatMap((curve) => curve.points);
   expect(tableLoadLatency(loadLatency)).toHaveLength(points.length);
-  const residuals = tableLatencyResiduals(loadLatency);
-  expect(residuals).toHaveLength(2 * 4);
-  const sum = (column: string) => residuals.reduce((total, row) => total + Number(row[column]), 0);
-  expect(sum("points")).toBe(points.length);
-  expect(sum("within")).toBe(points.filter(({ residual }) => residual === 0).length);
-  expect(residuals.at(-1)).toMatchObject({ footprint: "beyond L3", points: 0, highestPercent: 0 });
-  expect(tableTlbSteps(loadLatency)[0]).toMatchObject({ tlb: "data TLB", fromKib: 256, toKib: 384 });
+  expect(tableLoadLatency(loadLatency)[0]).toEqual({
+    cpu: "lynnfield-i7-860",
+    order: "page-random",
+    strideBytes: 64,
+    footprintKib: 2,
+    measured: 4,
+    simulated: 4,
+    low: 4,
+    high: 4,
+    errorPercent: 0,
+    stlbHits: 0,
+    walks: 0,
+    references: 0,
+  });
+
+  const errors = tableLatencyErrors(loadLatency);
+  expect(errors.map(({ loop }) => loop)).toEqual([
+    "page-random, stride 64",
+    "page-random, stride 4096",
+    "random-full, stride 64",
+    "all",
+  ]);
+  expect(errors[2]).toMatchObject({
+    cpu: "lynnfield-i7-860",
+    points: curves[2].points.length,
+    medianPercent: 100 * curves[2].errors.median,
+    p90Percent: 100 * curves[2].errors.p90,
+    worstPercent: 100 * curves[2].errors.worst,
+    biasPercent: 100 * curves[2].errors.bias,
+  });
+  expect(errors[3]).toMatchObject({ cpu: "all", points: points.length });
+
+  // L3 holds 8 MiB: of the footprints up to 4 MiB one of each loop is near it.
+  const near = tableLatencySteps(loadLatency);
+  expect(near.map(({ capacity, kib, points: count }) => [capacity, kib, count])).toEqual([
+    ["L1D", 32, 15],
+    ["L2", 256, 15],
+    ["data TLB", 256, 15],
+    ["STLB", 2048, 15],
+    ["L3", 8192, 3],
+  ]);
+  expect(near[3].worstPercent).toBe(100 * steps[3].errors.worst);
+
+  expect(tableTlbSteps(loadLatency)[0]).toMatchObject({
+    tlb: "data TLB",
+    fromKib: 256,
+    toKib: 384,
+    measured: 37,
+    simulated: 37,
+  });
+});
+
+test("the mail of the load latency fits 72 columns and ends with the errors of all points", async () => {
+  const text = latencyErrorsTable(loadLatency);
+  await expect(text).toMatchFileSnapshot("golden/latency-errors.txt");
+  const lines = text.trimEnd().split("\n");
+  expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(72);
+  const points = loadLatency.machines[0].curves.flatMap((curve) => curve.points);
+  expect(lines.at(-1)).toMatch(new RegExp(`^all +${points.length} `));
 });
 
 test("the lines of the nested walks differ without colour, and stop where nothing walks", () => {
