@@ -16,3 +16,10 @@ export function wholeNumber(option: string, text: string): number {
   if (!/^\d+$/.test(text)) throw new InputError(option, notAllowed(text), "a whole number");
   return Number(text);
 }
+
+/** A number of more than 0. */
+export function positiveNumber(option: string, text: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : 0;
+  if (value === 0) throw new InputError(option, notAllowed(text), "a number of more than 0");
+  return value;
+}

@@ -1,32 +1,35 @@
 /**
- * Fits the cost vector to the measured rows of one machine, and says how much of it the rows decide.
+ * Fits the cost vector to what was measured on one machine, and says how much of it the measurements decide.
  *
- * A row is an equation: counts per access times costs equals the measured cycles. There are fewer rows than costs, so
- * each cost also has a prior range, which it never leaves. Two answers come out:
- * - one cost vector: least squares over the rows, each weighted by its tolerance, and over the distances to the middle of
- *   the prior ranges, each weighted by its half width;
- * - for any sum of costs, the lowest and highest value among all vectors that stay in the prior ranges and meet every row
- *   within its tolerance (two linear programs).
+ * An observation is an equation: counts times those costs that its source sees equals the measured cycles. There are fewer
+ * of them than costs, so each cost also has a prior range, which it never leaves. Three answers come out:
+ * - one cost vector: least squares over the observations, each weighted by its tolerance, and over the distances to the prior
+ *   values, each weighted by half the width of its range;
+ * - for any sum of costs, the lowest and highest value among all vectors that stay in the prior ranges and meet every
+ *   observation within its tolerance (two linear programs);
+ * - draws: the same fit to prior values and observations that are drawn from their ranges.
+ *
+ * Where no vector meets all observations, because they contradict each other by more than their tolerances say, all
+ * tolerances are stretched by the one factor that lets some vector meet them.
  */
 import { fcnnlsVector } from "ml-fcnnls";
 import { Matrix, pseudoInverse, SingularValueDecomposition } from "ml-matrix";
-import { inRange, type Solution, solve } from "yalps";
+import { type Constraint, inRange, type Solution, solve } from "yalps";
+import { type Bounds, type Counts, occurrences } from "./counts.js";
 import { CATEGORIES, type Category, type PrimitiveCost } from "./primitive-costs.js";
-
-/** Counts of primitives per access, by name. */
-export type Counts = Readonly<Record<string, number>>;
+import { quasiRandomPoints } from "./quasi-random.js";
+import { CostDraws } from "./uncertainty.js";
 
 export interface Observation {
   readonly name: string;
+  /** Of primitives, per access or per exit. */
   readonly counts: Counts;
-  /** Cycles per access. */
+  /** Cycles. */
   readonly measured: number;
-}
-
-/** Cycles. */
-export interface Bounds {
-  readonly low: number;
-  readonly high: number;
+  /** Cycles by which the costs may miss it; `ROW_TOLERANCE` of it where nothing is known. */
+  readonly tolerance?: number;
+  /** Names of costs that this source does not see, such as what happens before its clock starts. */
+  readonly unseen?: readonly string[];
 }
 
 /**
@@ -36,13 +39,21 @@ export interface Bounds {
  */
 export const ROW_TOLERANCE = 0.01;
 
+/** Two numbers that are one but for rounding. */
+const ROUNDING = 1e-6;
+/** A little more than the factor that just suffices, so that rounding leaves no gap. */
+const SLACK = 1 + 1e-6;
+
 export class Calibration {
   /** Fitted cycles, in the order of `costs`. */
   readonly values: readonly number[];
-  /** Rows times costs: how often a cost occurs per access of each row. */
+  /** By how much all tolerances had to be stretched; 1 where some vector meets all observations. */
+  readonly stretch: number;
+  /** Observations times costs: how often a cost occurs in each, as far as its source sees it. */
   private readonly matrix: readonly (readonly number[])[];
+  private readonly tolerances: readonly number[];
 
-  /** @throws RangeError for two rows of one name */
+  /** @throws RangeError for two observations of one name, one with no tolerance at all, or one that leaves out an unknown cost */
   constructor(
     readonly costs: readonly PrimitiveCost[],
     readonly observations: readonly Observation[],
@@ -50,13 +61,34 @@ export class Calibration {
     if (new Set(observations.map(({ name }) => name)).size < observations.length) {
       throw new RangeError("two rows have one name");
     }
-    this.matrix = observations.map(({ counts }) => this.occurrences(counts));
-    this.values = this.fit();
+    this.matrix = observations.map(({ counts, unseen = [] }) =>
+      occurrences(costs, counts).map((n, index) => (unseen.includes(costs[index].name) ? 0 : n)),
+    );
+    for (const { name, unseen = [] } of observations) {
+      const unknown = unseen.find((cost) => !costs.some((known) => known.name === cost));
+      if (unknown !== undefined) throw new RangeError(`${name} leaves out ${unknown}, which is no cost`);
+    }
+    const given = observations.map(({ measured, tolerance = ROW_TOLERANCE * measured }) => tolerance);
+    const without = given.findIndex((tolerance) => !(tolerance > 0));
+    if (without >= 0)
+      throw new RangeError(`${observations[without].name} has the tolerance ${given[without]}`);
+    this.stretch = this.leastStretch(given);
+    this.tolerances = given.map((tolerance) => tolerance * this.stretch);
+    this.values = this.fit(
+      costs.map(({ value }) => value),
+      observations.map(({ measured }) => measured),
+      given,
+    );
+  }
+
+  /** Cycles of each observation by the fitted costs, as its source would see them. */
+  get fitted(): number[] {
+    return this.matrix.map((row) => dot(row, this.values));
   }
 
   /** Cycles per access of a run. */
   predict(counts: Counts): number {
-    return dot(this.occurrences(counts), this.values);
+    return dot(occurrences(this.costs, counts), this.values);
   }
 
   /** The same, by category; the categories add up to `predict()`. */
@@ -65,7 +97,7 @@ export class Calibration {
       Category,
       number
     >;
-    this.occurrences(counts).forEach((n, index) => {
+    occurrences(this.costs, counts).forEach((n, index) => {
       cycles[this.costs[index].category] += n * this.values[index];
     });
     return cycles;
@@ -73,24 +105,22 @@ export class Calibration {
 
   /** The costs that occur more or less often in one run than in another. */
   difference(counts: Counts, base: Counts): { cost: string; times: number }[] {
-    return this.occurrences(counts, base)
+    return occurrences(this.costs, counts, base)
       .map((times, index) => ({ cost: this.costs[index].name, times }))
       .filter(({ times }) => times !== 0);
   }
 
   /**
-   * The lowest and highest cycles that the rows and the priors allow for a run, or for `counts` minus `base`.
-   *
-   * @throws RangeError when no vector within the prior ranges meets the rows
+   * The lowest and highest cycles that the observations and the priors allow for a run, or for `counts` minus `base`.
    */
   bounds(counts: Counts, base: Counts = {}): Bounds {
-    return this.optimise(this.occurrences(counts, base));
+    return this.optimise(occurrences(this.costs, counts, base));
   }
 
   /** The bounds of the costs of one category in a run. */
   categoryBounds(counts: Counts, category: Category): Bounds {
     return this.optimise(
-      this.occurrences(counts).map((n, index) => (this.costs[index].category === category ? n : 0)),
+      occurrences(this.costs, counts).map((n, index) => (this.costs[index].category === category ? n : 0)),
     );
   }
 
@@ -99,12 +129,33 @@ export class Calibration {
     return this.optimise(this.costs.map((_, other) => (other === index ? 1 : 0)));
   }
 
-  /** Indexes of the costs that occur in a row. */
+  /**
+   * Cost vectors as the observations leave them. Each is a fit to other prior values and other observations, drawn from their
+   * ranges; so costs that the observations tie together stay tied.
+   *
+   * @param count a power of two
+   */
+  draws(count: number, seed: number): CostDraws {
+    const { costs, observations, tolerances } = this;
+    const points = quasiRandomPoints(costs.length + observations.length, count, seed);
+    const vectors = Array.from({ length: count }, (_, draw) =>
+      this.fit(
+        costs.map(({ low, high }, index) => low + points[index][draw] * (high - low)),
+        observations.map(
+          ({ measured }, row) => measured + (2 * points[costs.length + row][draw] - 1) * tolerances[row],
+        ),
+        tolerances,
+      ),
+    );
+    return new CostDraws(costs, vectors);
+  }
+
+  /** Indexes of the costs that occur in an observation. */
   get used(): number[] {
     return [...this.costs.keys()].filter((index) => this.isUsed(index));
   }
 
-  /** How many independent sums of costs the rows fix. */
+  /** How many independent sums of costs the observations fix. */
   get rank(): number {
     if (this.observations.length === 0) return 0;
     return new SingularValueDecomposition(new Matrix(this.matrix.map((row) => [...row])), {
@@ -112,25 +163,18 @@ export class Calibration {
     }).rank;
   }
 
-  /** Whether any vector within the prior ranges meets the rows. */
+  /** Whether any vector within the prior ranges meets the observations as they are. */
   get feasible(): boolean {
-    return (
-      this.solve(
-        "minimize",
-        this.costs.map(() => 0),
-      ).status === "optimal"
-    );
+    return this.stretch === 1;
   }
 
-  /** Indexes of the costs that the rows determine: no change of the other costs makes up for a change of these. */
+  /** Indexes of the costs that the observations determine: no change of the other costs makes up for a change of these. */
   get identified(): number[] {
-    if (this.observations.length === 0) return [];
-    const matrix = new Matrix(this.matrix.map((row) => [...row]));
-    const projection = pseudoInverse(matrix, 1e-9).mmul(matrix);
-    return this.used.filter((index) => Math.abs(projection.get(index, index) - 1) < 1e-6);
+    const projection = this.projection();
+    return this.used.filter((index) => Math.abs(projection.get(index, index) - 1) < ROUNDING);
   }
 
-  /** Groups of costs that occur in one proportion in every row, so that the rows cannot tell them apart. */
+  /** Groups of costs that occur in one proportion in every observation, so that nothing can tell them apart. */
   get inseparable(): string[][] {
     const groups = new Map<string, string[]>();
     for (const index of this.used) {
@@ -142,35 +186,63 @@ export class Calibration {
     return [...groups.values()].filter((group) => group.length > 1);
   }
 
-  /** How often each cost occurs in a run, or how much more often than in `base`. */
-  private occurrences(counts: Counts, base: Counts = {}): number[] {
-    const total = (of: Counts, names: readonly string[]) =>
-      names.reduce((sum, name) => sum + (of[name] ?? 0), 0);
-    return this.costs.map(({ primitives }) => total(counts, primitives) - total(base, primitives));
+  /** Groups of costs within which a change of one can be made up for by others: only sums of them are determined. */
+  get confounded(): string[][] {
+    const projection = this.projection();
+    const rest = new Set(this.used.filter((index) => !this.identified.includes(index)));
+    const groups: number[][] = [];
+    for (const first of rest) {
+      rest.delete(first);
+      const group = [first];
+      for (const one of group) {
+        for (const other of rest) {
+          if (Math.abs(projection.get(one, other)) < ROUNDING) continue;
+          rest.delete(other);
+          group.push(other);
+        }
+      }
+      groups.push(group);
+    }
+    return groups.map((group) => group.sort((a, b) => a - b).map((index) => this.costs[index].name));
   }
 
-  /** Least squares with x >= low by the solver; a cost beyond its high end is fixed there and the rest solved again. */
-  private fit(): number[] {
-    const values = this.costs.map(({ low, high }) => (low + high) / 2);
+  /** What the observations see of each cost vector: the projection on the space of their rows. */
+  private projection(): Matrix {
+    if (this.observations.length === 0) return Matrix.zeros(this.costs.length, this.costs.length);
+    const matrix = new Matrix(this.matrix.map((row) => [...row]));
+    return pseudoInverse(matrix, 1e-9).mmul(matrix);
+  }
+
+  /**
+   * Least squares with x >= low by the solver; a cost beyond its high end is fixed there and the rest solved again.
+   *
+   * @param prior, measured, tolerances what the vector is to be near to, and how near
+   */
+  private fit(
+    prior: readonly number[],
+    measured: readonly number[],
+    tolerances: readonly number[],
+  ): number[] {
+    const values = [...prior];
     const free = new Set(this.used.filter((index) => this.costs[index].high > this.costs[index].low));
     while (free.size > 0) {
       const columns = [...free];
       const rows: number[][] = [];
       const targets: number[] = [];
-      this.observations.forEach(({ measured }, row) => {
-        const sigma = ROW_TOLERANCE * measured;
+      measured.forEach((cycles, row) => {
         const fixed = this.matrix[row].reduce(
           (sum, n, index) => sum + n * (free.has(index) ? this.costs[index].low : values[index]),
           0,
         );
-        rows.push(columns.map((index) => this.matrix[row][index] / sigma));
-        targets.push((measured - fixed) / sigma);
+        rows.push(columns.map((index) => this.matrix[row][index] / tolerances[row]));
+        targets.push((cycles - fixed) / tolerances[row]);
       });
       columns.forEach((index, column) => {
-        // (x - middle) / half width, with x counted from the low end: the middle is one half width above it.
-        const half = (this.costs[index].high - this.costs[index].low) / 2;
+        // (x - prior) / half width, with x counted from the low end.
+        const { low, high } = this.costs[index];
+        const half = (high - low) / 2;
         rows.push(columns.map((_, other) => (other === column ? 1 / half : 0)));
-        targets.push(1);
+        targets.push((prior[index] - low) / half);
       });
       const solution = fcnnlsVector(rows, targets).K.to1DArray();
       columns.forEach((index, column) => {
@@ -186,6 +258,32 @@ export class Calibration {
     return values;
   }
 
+  /** One more variable that is to be small: how many tolerances the observations may be missed by. */
+  private leastStretch(tolerances: readonly number[]): number {
+    const constraints: Record<string, Constraint> = {};
+    const variables: Record<string, Record<string, number>> = { stretch: { objective: 1 } };
+    for (const index of this.used) variables[this.costs[index].name] = this.ranged(index, constraints);
+    this.observations.forEach(({ name, measured }, row) => {
+      const rest = measured - this.atLow(this.matrix[row]);
+      constraints[`over ${name}`] = { max: rest };
+      constraints[`under ${name}`] = { min: rest };
+      variables.stretch[`over ${name}`] = -tolerances[row];
+      variables.stretch[`under ${name}`] = tolerances[row];
+      for (const index of this.used) {
+        const variable = variables[this.costs[index].name];
+        variable[`over ${name}`] = variable[`under ${name}`] = this.matrix[row][index];
+      }
+    });
+    const { status, result } = solve({
+      direction: "minimize",
+      objective: "objective",
+      constraints,
+      variables,
+    });
+    if (status !== "optimal") throw new Error(`no stretch was found: ${status}`);
+    return result <= 1 ? 1 : result * SLACK;
+  }
+
   private optimise(objective: readonly number[]): Bounds {
     return { low: this.extreme("minimize", objective), high: this.extreme("maximize", objective) };
   }
@@ -193,28 +291,23 @@ export class Calibration {
   private extreme(direction: "minimize" | "maximize", objective: readonly number[]): number {
     const { status, result } = this.solve(direction, objective);
     if (status !== "optimal") {
-      throw new RangeError(
-        `no costs within their prior ranges meet the rows ${this.observations.map(({ name }) => name).join(", ")} ` +
-          `within ${ROW_TOLERANCE * 100}% (${status})`,
-      );
+      throw new Error(`no bounds were found: ${status}`);
     }
     // The solver's variables start at 0, so each counts from the low end of its range.
     return result + this.atLow(objective);
   }
 
   private solve(direction: "minimize" | "maximize", objective: readonly number[]): Solution {
-    const constraints: Record<string, ReturnType<typeof inRange>> = {};
+    const constraints: Record<string, Constraint> = {};
     this.observations.forEach(({ measured, name }, row) => {
       const rest = measured - this.atLow(this.matrix[row]);
-      const tolerance = ROW_TOLERANCE * measured;
-      constraints[`row ${name}`] = inRange(rest - tolerance, rest + tolerance);
+      constraints[`row ${name}`] = inRange(rest - this.tolerances[row], rest + this.tolerances[row]);
     });
     const relevant = [...this.costs.keys()].filter((index) => objective[index] !== 0 || this.isUsed(index));
     const variables: Record<string, Record<string, number>> = {};
     for (const index of relevant) {
-      const { name, low, high } = this.costs[index];
-      constraints[`range ${name}`] = inRange(0, high - low);
-      variables[name] = { objective: objective[index], [`range ${name}`]: 1 };
+      const { name } = this.costs[index];
+      variables[name] = { objective: objective[index], ...this.ranged(index, constraints) };
       this.observations.forEach((observation, row) => {
         variables[name][`row ${observation.name}`] = this.matrix[row][index];
       });
@@ -222,10 +315,17 @@ export class Calibration {
     return solve({ direction, objective: "objective", constraints, variables });
   }
 
+  /** A variable for what a cost is above the low end of its range, and the constraint that keeps it in the range. */
+  private ranged(index: number, constraints: Record<string, Constraint>): Record<string, number> {
+    const { name, low, high } = this.costs[index];
+    constraints[`range ${name}`] = inRange(0, high - low);
+    return { [`range ${name}`]: 1 };
+  }
+
   /** A sum of costs, each at the low end of its range. */
-  private atLow(occurrences: readonly number[]): number {
+  private atLow(times: readonly number[]): number {
     return dot(
-      occurrences,
+      times,
       this.costs.map(({ low }) => low),
     );
   }

@@ -6,11 +6,11 @@ import { InputError, notAllowed } from "./input.js";
 
 export class CsvFile<Column extends string> {
   readonly name: string;
-  /** A record a line, with the columns asked for. A cell that is not there is "". */
+  /** A record a line, with the columns asked for. A cell that is not there is "", as are those of a column that is not. */
   readonly records: readonly Readonly<Record<Column, string>>[];
 
-  /** @throws InputError for a file that cannot be read or lacks a column */
-  constructor(path: string, columns: readonly Column[]) {
+  /** @throws InputError for a file that cannot be read or lacks a column of `columns` */
+  constructor(path: string, columns: readonly Column[], optional: readonly Column[] = []) {
     this.name = basename(path);
     const [header, ...lines] = parseCsv(path);
     for (const column of columns) {
@@ -18,7 +18,7 @@ export class CsvFile<Column extends string> {
         throw new InputError(`${this.name}: column ${column}`, notAllowed(undefined), columns.join(", "));
     }
     this.records = lines.map((cells) => {
-      const named = columns.map((column) => [column, cells[header.indexOf(column)] ?? ""]);
+      const named = [...columns, ...optional].map((column) => [column, cells[header.indexOf(column)] ?? ""]);
       return Object.fromEntries(named) as Record<Column, string>;
     });
   }

@@ -1,0 +1,108 @@
+/** A calibration to a machine of one's own: times against the fit, what became of each cost, and what stays unknown. */
+import {
+  type CalibratedCost,
+  type CalibratedTime,
+  type HostCalibration,
+  ROOM,
+} from "../study/calibrate/calibrate.js";
+import { cycles, percent, range, smallCycles } from "./format.js";
+import type { Records } from "./records.js";
+import { mailText, type TextColumn, textTables, wrapText } from "./text-table.js";
+
+/** One record per measured time, TSC cycles; the residual is a share of the measured one. */
+export function tableCalibratedTimes(calibration: HostCalibration): Records {
+  return calibration.times.map((time) => ({ ...time }));
+}
+
+/** One record per cost that a measurement bears on; TSC cycles for one occurrence of its primitives. */
+export function tableCalibratedCosts(calibration: HostCalibration): Records {
+  return calibration.costs.map(({ name, category, identified, tag, prior, fitted, source }) => ({
+    name,
+    category,
+    identified,
+    tag,
+    priorLow: prior.low,
+    prior: prior.value,
+    priorHigh: prior.high,
+    fittedLow: fitted.low,
+    fitted: fitted.value,
+    fittedHigh: fitted.high,
+    source,
+  }));
+}
+
+/** Characters of a name that leave a line room for what stands around it. */
+const WORD = 60;
+
+const TIMES: readonly TextColumn<CalibratedTime>[] = [
+  { header: "time", align: "left", text: ({ name }) => name },
+  { header: "from", align: "left", text: ({ source }) => source },
+  { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
+  { header: "+-", align: "right", text: ({ tolerance }) => cycles(tolerance) },
+  { header: "fit", align: "right", text: ({ fitted }) => cycles(fitted) },
+  { header: "residual", align: "right", text: ({ residual }) => percent(residual) },
+];
+
+const COSTS: readonly TextColumn<CalibratedCost>[] = [
+  { header: "cost", align: "left", text: ({ name }) => name },
+  { header: "is", align: "left", text: ({ tag }) => tag },
+  { header: "prior", align: "right", text: ({ prior }) => range(prior, smallCycles) },
+  { header: "fitted", align: "right", text: ({ fitted }) => smallCycles(fitted.value) },
+  { header: "range", align: "right", text: ({ fitted }) => range(fitted, smallCycles) },
+];
+
+/** The same for a terminal or a mail: names of files and of rows are theirs who wrote them, and are shown as a mail can. */
+export function calibrationTable(calibration: HostCalibration): string {
+  const { cpu, kernel, mitigations, tscMhz, times, costs, rank, stretch } = calibration;
+  const { version, model, data } = calibration.provenance;
+  const parts = [
+    wrapText(
+      `Costs of ${cpu}, Linux ${kernel.slice(1)}, mitigations ${mitigations} [TSC cycles at ${tscMhz} MHz]: ` +
+        `exitlab ${version}, model ${model}, data ${data}`,
+    ),
+    ...textTables(TIMES, times),
+    ...(stretch > 1 ? [wrapText(contradiction(stretch))] : []),
+    ...textTables(COSTS, costs),
+    wrapText(
+      `${counted(times.length, "time")} ${times.length === 1 ? "fixes" : "fix"} ${counted(rank, "independent sum")} of ${counted(costs.length, "cost")}, and ` +
+        `${costs.filter(({ identified }) => identified).length} of these apart from all others. ` +
+        "The range of a cost that is not called derived is its prior's: no time narrows it.",
+    ),
+    ...groups("No time tells these apart", calibration.inseparable),
+    ...groups("Only sums of these are determined", calibration.confounded),
+    ...leftOutLines(calibration).map((line) => wrapText(line)),
+  ];
+  return mailText(`${parts.join("\n\n")}\n`);
+}
+
+function contradiction(stretch: number): string {
+  return (
+    `The times contradict each other: no costs meet all of them unless their tolerances are ${stretch.toFixed(2)} times ` +
+    `as wide. The ranges are for ${(ROOM * stretch).toFixed(2)} times as wide.`
+  );
+}
+
+function groups(what: string, of: readonly (readonly string[])[]): string[] {
+  const several = of.filter((group) => group.length > 1).map((group) => group.join(", "));
+  return several.length === 0 ? [] : [wrapText(`${what}: ${several.join("; ")}.`)];
+}
+
+/** A sentence per file and reason. */
+function leftOutLines({ leftOut }: HostCalibration): string[] {
+  const names = new Map<string, string[]>();
+  for (const { file, name, reason } of leftOut) {
+    const why = `of ${word(file)}: ${reason}`;
+    names.set(why, [...(names.get(why) ?? []), word(name)]);
+  }
+  return [...names].map(([why, of]) => `Left out: ${of.join(", ")} ${why}.`);
+}
+
+function counted(n: number, what: string): string {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
+}
+
+/** In ASCII, and the end of what is too long for a line. */
+function word(name: string): string {
+  const ascii = name.replaceAll(/[^\x21-\x7e]/gu, "?");
+  return ascii.length <= WORD ? ascii : `...${ascii.slice(-WORD)}`;
+}

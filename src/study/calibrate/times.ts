@@ -1,0 +1,112 @@
+/** Times that people have, from the files that their tools print: whatever kind a file is of, it shows by itself. */
+import { readFileSync } from "node:fs";
+import { type ExitTime, parseExitTimes } from "../../cost/exit-times.js";
+import { InputError } from "../../cost/input.js";
+import { readMeasurement } from "../../cost/measurements.js";
+import { parsePerfKvmStat } from "../../cost/perf-kvm-stat.js";
+import { parseVmexit, type VmexitRow } from "../../cost/vmexit-output.js";
+
+export const TIME_SOURCES = ["vmexit", "CSV", "perf kvm stat", "ftrace"] as const;
+export type TimeSource = (typeof TIME_SOURCES)[number];
+
+/** One row of `vmexit` or of a CSV file, or the exits of one reason. */
+export interface Timed {
+  readonly file: string;
+  readonly source: TimeSource;
+  /** Name of the row, or the kernel's name of the exit reason. */
+  readonly name: string;
+  /** TSC cycles, on average. */
+  readonly cycles: number;
+  /** By how many TSC cycles that may be off. null where the file does not say: one run of a row, or one exit. */
+  readonly spread: number | null;
+  /** Of an exit in ftrace text: events recorded from its kvm_exit on, before its kvm_entry, on average. Else null. */
+  readonly events: number | null;
+}
+
+/** A mean and its standard error: two of them cover what repetition would give in 95 of 100 cases, if there were many. */
+const STANDARD_ERRORS = 2;
+
+/** perf prints hundredths of a microsecond: by how much of one that may be off. */
+const PERF_ROUNDING = 0.005;
+
+/**
+ * Reads a file.
+ *
+ * @param tscMhz frequency of the machine's TSC, for times that are not in TSC cycles
+ * @throws InputError for a file that cannot be read, that is cut, or of no kind that is known
+ */
+export function readTimes(path: string, tscMhz: number): Timed[] {
+  const text = readText(path);
+  const source = sourceOf(text);
+  const timed = (name: string, cycles: number, spread: number | null, events: number | null = null) => {
+    return { file: path, source, name, cycles, spread, events };
+  };
+  switch (source) {
+    case "CSV": {
+      const rows = readMeasurement(path);
+      return rows.names.map((name) => timed(name, rows.row(name), rows.spread(name)));
+    }
+    case "perf kvm stat":
+      return parsePerfKvmStat(text, path).map(({ reason, averageUs, relativeError }) => {
+        const off =
+          relativeError === null ? null : STANDARD_ERRORS * relativeError * averageUs + PERF_ROUNDING;
+        return timed(reason, averageUs * tscMhz, off === null ? null : off * tscMhz);
+      });
+    case "ftrace":
+      return parseExitTimes(text, path).exits.map((exits) => {
+        const off = offMean(exits);
+        return timed(
+          exits.reason,
+          exits.meanUs * tscMhz,
+          off === null ? null : off * tscMhz,
+          exits.meanEvents,
+        );
+      });
+    default:
+      return byName(parseVmexit(text, path)).map(([name, cycles]) =>
+        timed(name, mean(cycles), spreadOf(cycles)),
+      );
+  }
+}
+
+/** In microseconds. Times that are all equal may be so because their digits are few: then the last digit alone decides. */
+function offMean({ samples, standardErrorUs, resolutionUs }: ExitTime): number | null {
+  if (standardErrorUs === null) return null;
+  return Math.max(STANDARD_ERRORS * standardErrorUs, resolutionUs / Math.sqrt(samples));
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new InputError(path, (error as Error).message, "a file that can be read");
+  }
+}
+
+/** What no other file looks like is what `vmexit` printed, whose parser says where it is not. */
+function sourceOf(text: string): TimeSource {
+  const [head] = text.split("\n", 1);
+  if (head.includes(",") && /\brow\b/.test(head)) return "CSV";
+  if (/\bSamples\s+Samples%|^Analyze events for|\bTotal Samples:/m.test(text)) return "perf kvm stat";
+  if (/^# tracer:/m.test(text) || /\bkvm_(exit|entry): /.test(text)) return "ftrace";
+  return "vmexit";
+}
+
+/** The runs of each row. */
+function byName(rows: readonly VmexitRow[]): [string, number[]][] {
+  const runs = new Map<string, number[]>();
+  for (const { row, cycles } of rows) runs.set(row, [...(runs.get(row) ?? []), cycles]);
+  return [...runs];
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** One run says nothing of its spread. */
+function spreadOf(values: readonly number[]): number | null {
+  if (values.length < 2) return null;
+  const middle = mean(values);
+  const variance = values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1);
+  return STANDARD_ERRORS * Math.sqrt(variance / values.length);
+}
