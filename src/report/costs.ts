@@ -6,12 +6,12 @@ import { range, smallCycles } from "./format.js";
 import type { Records } from "./records.js";
 import { mailText, type TextColumn, textTables } from "./text-table.js";
 
-/** One record per cost; cycles for one occurrence of the primitive. */
+/** One record per cost; TSC cycles for one occurrence of the primitive. */
 export function tableCosts(study: PciTestdevStudy): Records {
   return study.costs.map(({ name, category, identified, tag, prior, fitted, source }) => ({
     name,
     category,
-    unit: "cycles",
+    unit: "TSC cycles",
     identified,
     tag,
     priorLow: prior.low,
@@ -33,12 +33,12 @@ const COLUMNS: readonly TextColumn<CostEstimate>[] = [
 ];
 
 /**
- * Prior range against fitted range per cost, cycles, for a mail.
+ * Prior range against fitted range per cost, TSC cycles, for a mail.
  *
  * @throws Error when a line does not fit a mail, see `mailText`.
  */
 export function costTable(study: PciTestdevStudy): string {
-  const heading = "SIMULATED costs of one primitive [cycles]: known before, left by the fit";
+  const heading = "SIMULATED costs of a primitive [TSC cycles]: known before, left by the fit";
   return mailText(
     textTables(COLUMNS, study.costs)
       .map((table) => `${heading}\n\n${table}\n`)

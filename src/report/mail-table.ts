@@ -61,8 +61,8 @@ function headOf({ provenance }: PciTestdevStudy): string {
     wrapText(`Costs fitted to: ${calibration}`),
     wrapText(`Machine: ${machine}; rows and breakdown are shown as if: ${shownAs}`),
     wrapText(
-      "One write of one byte per access; one vCPU, guest and EPT in 4K pages, the same address each time. Core cycles of " +
-        "memory references are charged as TSC cycles.",
+      "One write of one byte per access; one vCPU, guest and EPT in 4K pages, the same address each time. A time in core " +
+        "cycles is a range of TSC cycles, from the core's base to its turbo frequency.",
     ),
   ].join("\n");
 }
@@ -164,8 +164,8 @@ function notesOf(study: PciTestdevStudy): string[] {
       "only where no structure it finds serves it twice.",
     `Assumed: the CPU, one line each; what an exit evicts of the guest's cached paging structures (the ranges span ` +
       `${cases.join(", ")}, and the CPUs where none is named; L3 is never evicted); the range that ${assumed} of the ` +
-      `${costs.length} costs start from. All exits are charged one round trip, and the references of a walk one after the ` +
-      "other: a difference between the exits, or an overlap, is in no range.",
+      `${costs.length} costs start from; how far the references of a walk overlap, which sets the low end of their cost. ` +
+      "An exit for port I/O is charged as one for an EPT misconfiguration: a difference between them is in no range.",
     `The ${rows.length} rows fix ${rank} sums of the ${costs.length} costs` +
       (identified.length === 0 ? "" : `, and by itself only ${identified.join(", ")}`) +
       (groups === "" ? "." : `. They cannot tell apart the costs within each of these groups: ${groups}.`),

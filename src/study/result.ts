@@ -4,9 +4,9 @@
  *
  * Cycles are TSC cycles per access of the machine that was measured.
  */
-import type { Bounds } from "../cost/calibration.js";
-import type { Tag } from "../cost/cpu-profile.js";
+import type { Bounds } from "../cost/counts.js";
 import type { Category } from "../cost/primitive-costs.js";
+import type { Tag } from "../cost/quantity.js";
 
 /** A value in cycles with the lowest and the highest value that the evidence allows. */
 export interface Interval extends Bounds {
@@ -55,7 +55,7 @@ export interface CalibratedRow {
 export interface CostEstimate {
   readonly name: string;
   readonly category: Category;
-  /** What was known before: the ends of a range with a source, and its middle. */
+  /** What was known before: a value, and the ends of its range. */
   readonly prior: Interval;
   /** What the rows leave of it. */
   readonly fitted: Interval;

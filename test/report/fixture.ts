@@ -116,6 +116,7 @@ export const study: PciTestdevStudy = {
   ],
   costs: [
     cost("exit-round-trip", "exit", "measured", around(1250, 250), around(1190, 40)),
+    cost("violation-extra", "exit", "assumed", around(50, 250), around(-12, 60)),
     cost("vmcs-read", "handler", "derived", around(40, 20), around(33.25, 6)),
     cost("emulate-mov", "emulation", "derived", around(1600, 600), around(1745, 90)),
     cost("bus-probe", "bus", "assumed", around(10, 8), around(7.5, 4)),

@@ -1,0 +1,314 @@
+/**
+ * Every published row against its prediction from the other rows of its machine; what cannot be predicted stands beside, named
+ * as such.
+ */
+import type { ErrorSummary } from "../study/errors.js";
+import {
+  EXPLAINED_FROM,
+  type ExitMachine,
+  type ExitRow,
+  type ExitRowsStudy,
+  PREDICTION_LIMIT,
+} from "../study/exit-rows.js";
+import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { cycles, percent, range } from "./format.js";
+import type { Records } from "./records.js";
+import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
+import { CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, SERIES } from "./theme.js";
+
+/** Narrower than other tables, to be quoted in an answer to an answer. */
+const WIDTH = 72;
+
+/** One record per published row; cycles are TSC cycles per access, errors shares of the row, and "" is what there is not. */
+export function tableExitRows({ machines }: ExitRowsStudy): Records {
+  return machines.flatMap(({ measurement, machine, kernel, source, as, rows }) =>
+    rows.map(({ row, measured, steps, declared, because, outcome, prediction, priors, priorsAndRows }) => ({
+      measurement,
+      row,
+      measured,
+      outcome,
+      predicted: prediction?.predicted ?? "",
+      error: prediction?.error ?? "",
+      spread: prediction?.spread ?? "",
+      evidence: prediction?.evidence ?? "",
+      needsSharedCosts: prediction?.needsSharedCosts ?? "",
+      from: prediction?.from.map(({ row: name, weight }) => `${decimals(weight)} * ${name}`).join("; ") ?? "",
+      explanation: prediction?.explanation ?? "",
+      steps,
+      declared: Object.keys(declared).join(", "),
+      because,
+      priorsLow: priors?.low ?? "",
+      priorsHigh: priors?.high ?? "",
+      priorsAndRowsLow: priorsAndRows?.low ?? "",
+      priorsAndRowsHigh: priorsAndRows?.high ?? "",
+      as: asText(as),
+      machine,
+      kernel,
+      source,
+    })),
+  );
+}
+
+const decimals = (weight: number) => String(Math.round(weight * 1000) / 1000);
+
+const asText = ({ cpu, kernel, paging, mitigations, exitEvicts }: ExitMachine["as"]) =>
+  [
+    cpu,
+    kernel,
+    ...(paging === undefined ? [] : [paging]),
+    ...(mitigations === undefined ? [] : [`mitigations=${mitigations}`]),
+    ...(exitEvicts === undefined ? [] : [`exits evict ${exitEvicts}`]),
+  ].join(", ");
+
+// The figure.
+
+const LINE_HEIGHT = 17;
+const GREY = "#8a8a8a";
+
+interface Line {
+  /** Plain text, which tells how much room the line needs. */
+  readonly label: string;
+  readonly text: string;
+  readonly row: ExitRow | null;
+}
+
+/** Errors of the predictions, a line a row under its machine's name; rows without one are grey and say why. */
+export function plotExitRows(study: ExitRowsStudy): Figure {
+  const lines = study.machines.flatMap(({ measurement, rows }): Line[] => [
+    { label: `${measurement} `, text: `<b>${plotlyText(measurement)}</b>`, row: null },
+    ...rows.map((row) => {
+      const label = row.prediction?.simulated === false ? `${row.row} *` : row.row;
+      const text = plotlyText(label);
+      return { label, text: row.prediction === undefined ? grey(text) : text, row };
+    }),
+  ]);
+  const placed = lines.flatMap(({ row }, y) => (row === null ? [] : [{ row, y }]));
+  const longest = Math.max(...lines.map(({ label }) => label.length));
+  const { all } = study;
+  const widest = Math.max(110 * Math.abs(all.worst), 18);
+  return {
+    data: [
+      errors("a difference of other rows", SERIES.portIo, placed, "difference"),
+      errors("another row of the same path: weak", SERIES.fastMmio, placed, "same path"),
+      {
+        type: "scatter",
+        mode: "text",
+        textposition: "middle right",
+        name: "not predictable, not simulated",
+        showlegend: false,
+        x: placed.flatMap(({ row }) => (row.prediction === undefined ? [100 * EXPLAINED_FROM] : [])),
+        y: placed.flatMap(({ row, y }) => (row.prediction === undefined ? [y] : [])),
+        text: placed.flatMap(({ row }) => (row.prediction === undefined ? [row.outcome] : [])),
+        textfont: { ...FONT, size: 10, color: GREY },
+        hoverinfo: "skip",
+      },
+    ],
+    layout: figureLayout({
+      title: "SIMULATED: published rows, each predicted from the other rows of its machine",
+      provenance: study.provenance,
+      machine:
+        `those named at the left. No assumed cost enters. *: some steps are declared, not simulated. ${all.points} of ${placed.length} ` +
+        `rows are predictable: median error ${percentOf(all.median)}, 90% within ${percentOf(all.p90)}, worst ${percent(all.worst)}. ` +
+        "Bars: what the spread of the measured rows allows",
+      plotHeight: LINE_HEIGHT * lines.length,
+      left: 24 + longest * CHARACTER_WIDTH,
+      right: 24,
+      rest: {
+        shapes: [EXPLAINED_FROM, PREDICTION_LIMIT].flatMap((limit) => [limitLine(-limit), limitLine(limit)]),
+        xaxis: {
+          title: {
+            text: "predicted less measured, % of measured; lines at 5% and 15%",
+            standoff: 8,
+            font: FONT,
+          },
+          range: [-widest, widest],
+          tickvals: [-15, -10, -5, 0, 5, 10, 15],
+          gridcolor: GRID,
+          zeroline: true,
+          zerolinecolor: INK,
+        },
+        yaxis: {
+          range: [lines.length - 0.5, -0.5],
+          tickvals: lines.map((_, y) => y),
+          ticktext: lines.map(({ text }) => text),
+          gridcolor: GRID,
+          zeroline: false,
+          ...LABEL_TICKS,
+          tickfont: { ...FONT, size: 11 },
+        },
+      },
+    }),
+  };
+}
+
+const grey = (text: string) => `<span style="color:${GREY}">${text}</span>`;
+
+const percentOf = (share: number) => percent(share).slice(1);
+
+const limitLine = (share: number) => ({
+  type: "line",
+  x0: 100 * share,
+  x1: 100 * share,
+  yref: "paper",
+  y0: 0,
+  y1: 1,
+  line: { color: INK, width: 1, dash: Math.abs(share) === EXPLAINED_FROM ? "dot" : "dash" },
+});
+
+function errors(
+  name: string,
+  { color, symbol }: (typeof SERIES)["portIo" | "fastMmio"],
+  placed: readonly { readonly row: ExitRow; readonly y: number }[],
+  evidence: string,
+): Figure["data"][number] {
+  const shown = placed.flatMap(({ row: { row, measured, prediction }, y }) =>
+    prediction?.evidence === evidence ? [{ row, measured, y, ...prediction }] : [],
+  );
+  return {
+    type: "scatter",
+    mode: "markers",
+    name,
+    x: shown.map(({ error }) => 100 * error),
+    y: shown.map(({ y }) => y),
+    error_x: {
+      type: "data",
+      array: shown.map(({ spread }) => 100 * spread),
+      color,
+      thickness: 1.2,
+      width: 2,
+    },
+    marker: { color, symbol, size: 8, line: { width: 1.2, color } },
+    customdata: shown.map(({ row, measured, predicted }) => [
+      plotlyText(row),
+      cycles(measured),
+      cycles(predicted),
+    ]),
+    hovertemplate:
+      "%{customdata[0]}: %{customdata[2]} predicted, %{customdata[1]} measured: %{x:+.2f}%<extra></extra>",
+  };
+}
+
+// The mail.
+
+const name: TextColumn<ExitRow> = { header: "row", align: "left", text: ({ row }) => row };
+const measured: TextColumn<ExitRow> = {
+  header: "measured",
+  align: "right",
+  text: (row) => cycles(row.measured),
+};
+
+const PREDICTED: readonly TextColumn<ExitRow>[] = [
+  name,
+  measured,
+  {
+    header: "predicted",
+    align: "right",
+    text: ({ prediction }) => (prediction === undefined ? "-" : cycles(prediction.predicted)),
+  },
+  {
+    header: "error",
+    align: "right",
+    text: ({ prediction }) => (prediction === undefined ? "-" : percent(prediction.error)),
+  },
+  {
+    header: "by",
+    align: "left",
+    text: ({ prediction, outcome }) =>
+      prediction === undefined ? outcome : `${prediction.evidence}${prediction.simulated ? "" : " *"}`,
+  },
+];
+
+const PRIORS: readonly TextColumn<ExitRow>[] = [
+  name,
+  measured,
+  {
+    header: "priors alone",
+    align: "right",
+    text: ({ priors }) => (priors === undefined ? "-" : range(priors, cycles)),
+  },
+  {
+    header: "and rows",
+    align: "right",
+    text: ({ priorsAndRows }) => (priorsAndRows ? range(priorsAndRows, cycles) : "-"),
+  },
+];
+
+/**
+ * The study in ASCII, at most 72 columns: summary, predictions machine by machine, what explains them, what priors add.
+ *
+ * @throws Error when a name has other characters or does not fit a line, see `mailText`
+ */
+export function exitRowsTable(study: ExitRowsStudy): string {
+  const { provenance, machines, all, differences, simulated } = study;
+  const { version, model, data, seed } = provenance;
+  const rows = machines.flatMap((machine) => machine.rows);
+  const count = (outcome: ExitRow["outcome"]) => rows.filter((row) => row.outcome === outcome).length;
+  const relations = machines.reduce((sum, machine) => sum + machine.relations, 0);
+  const shared = rows.filter(({ prediction }) => prediction?.needsSharedCosts).length;
+  const parts = [
+    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
+    wrap(
+      `Of ${rows.length} published rows ${all.points} follow from other rows of their machine, without any assumed cost. ` +
+        `${count("not predictable")} do not, which is no success, and the steps of ${count("not simulated")} are not modelled. The ` +
+        `${all.points} rest on ${relations} independent relations; ${shared === 0 ? "none" : shared} of them on one cost for all kinds of exits.`,
+    ),
+    textTable<readonly [string, ErrorSummary]>(
+      [
+        { header: "errors of", align: "left", text: ([of]) => of },
+        { header: "rows", align: "right", text: ([, { points }]) => String(points) },
+        { header: "median", align: "right", text: ([, { median }]) => percentOf(median) },
+        { header: "p90", align: "right", text: ([, { p90 }]) => percentOf(p90) },
+        { header: "worst", align: "right", text: ([, { worst }]) => percent(worst) },
+        { header: "bias", align: "right", text: ([, { bias }]) => percent(bias) },
+      ],
+      [
+        ["all predictions", all],
+        ["differences of rows", differences],
+        ["simulated rows alone", simulated],
+      ],
+    ),
+    wrap(
+      "error = (predicted - measured) / measured; bias: its median, signs counted. same path: another row has the same steps, so two " +
+        "measurements of one thing are compared, which is weak evidence. *: some steps are declared, not simulated.",
+    ),
+    ...machines.map(
+      (machine) =>
+        `${heading("PREDICTED from the other rows", machine)}\n\n${textTable(PREDICTED, machine.rows)}${notesOf(machine)}`,
+    ),
+    wrap(
+      "What priors contribute: the range that the assumed costs leave of a row, and what is left of it by the other rows within 1%. " +
+        "-: no costs meet these. A declared step that nobody priced costs up to the dearest row.",
+    ),
+    ...machines
+      .filter((machine) => machine.rows.some(({ priors }) => priors !== undefined))
+      .map(
+        (machine) =>
+          `${heading("ASSUMED ranges", machine)}\n${wrap(`as ${asText(machine.as)}`)}\n\n` +
+          textTable(
+            PRIORS,
+            machine.rows.filter(({ priors }) => priors !== undefined),
+          ),
+      ),
+  ];
+  return mailText(`${parts.join("\n\n")}\n`);
+}
+
+const wrap = (text: string) => wrapText(text, WIDTH);
+
+function heading(what: string, { measurement, machine, kernel }: ExitMachine): string {
+  return wrap(`${what}, ${measurement} [TSC cycles]: ${machine}; ${kernel}`);
+}
+
+/** Why rows have the steps that they have, or none, and what explains their errors. */
+function notesOf({ rows }: ExitMachine): string {
+  const notes = new Map<string, string[]>();
+  const add = (note: string, row: string) => {
+    if (note !== "") notes.set(note, [...(notes.get(note) ?? []), row]);
+  };
+  for (const { row, because } of rows) add(because, row);
+  for (const { row, prediction } of rows) add(prediction?.explanation ?? "", row);
+  const texts = [...notes].map(([note, of]) =>
+    of.length === rows.length ? wrap(`All: ${note}.`) : wrap(`${of.join("; ")}: ${note}.`),
+  );
+  return texts.length === 0 ? "" : `\n\n${texts.join("\n")}`;
+}

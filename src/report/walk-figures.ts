@@ -1,0 +1,158 @@
+/**
+ * Published figures of page walks beside their simulation: what was predicted, as the profiles have it and from the other
+ * processors; and, named as such, what was not.
+ */
+import type { ErrorSummary } from "../study/errors.js";
+import type { WalkFigure, WalkFiguresStudy } from "../study/walk-figures.js";
+import { percent, range, smallCycles } from "./format.js";
+import type { Records } from "./records.js";
+import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
+
+/** Narrower than other tables, to be quoted in an answer to an answer. */
+const WIDTH = 72;
+
+/** One record per figure; core cycles, errors shares of the measured value, and "" is what there is not. */
+export function tableWalkFigures({ figures }: WalkFiguresStudy): Records {
+  return figures.map((figure) => ({
+    row: figure.row,
+    kind: figure.kind,
+    machine: figure.machine,
+    cpu: figure.cpu ?? "",
+    outcome: figure.outcome,
+    measured: figure.measured?.value ?? "",
+    atMost: figure.atMost,
+    simulated: figure.simulated?.value ?? "",
+    low: figure.simulated?.low ?? "",
+    high: figure.simulated?.high ?? "",
+    error: figure.error ?? "",
+    leaves: figure.leaves ?? "",
+    leftOut: figure.leftOut?.simulated.value ?? "",
+    leftOutLow: figure.leftOut?.simulated.low ?? "",
+    leftOutHigh: figure.leftOut?.simulated.high ?? "",
+    leftOutError: figure.leftOut?.error ?? "",
+    uses: figure.uses.map(({ cost, times }) => `${decimals(times)} * ${cost}`).join("; "),
+    note: figure.note,
+    source: figure.measured?.source ?? "",
+  }));
+}
+
+const decimals = (times: number) => String(Math.round(times * 1000) / 1000);
+
+const row: TextColumn<WalkFigure> = { header: "figure", align: "left", text: (figure) => figure.row };
+const measured: TextColumn<WalkFigure> = {
+  header: "measured",
+  align: "right",
+  text: (figure) =>
+    figure.measured === null ? "-" : `${figure.atMost ? "<= " : ""}${String(figure.measured.value)}`,
+};
+
+const AS_ASSUMED: readonly TextColumn<WalkFigure>[] = [
+  row,
+  measured,
+  {
+    header: "simulated",
+    align: "right",
+    text: ({ simulated }) => (simulated === null ? "-" : smallCycles(simulated.value)),
+  },
+  {
+    header: "range",
+    align: "right",
+    text: ({ simulated }) => (simulated === null ? "-" : range(simulated, smallCycles)),
+  },
+  { header: "error", align: "right", text: errorText },
+];
+
+/** Of a bound whether it is met, as well as rounding tells. */
+function errorText({ measured: published, atMost, simulated, error }: WalkFigure): string {
+  if (error !== null) return percent(error);
+  if (!atMost || published === null || simulated === null) return "-";
+  return simulated.value <= published.high ? "met" : "not met";
+}
+
+const LEFT_OUT: readonly TextColumn<WalkFigure>[] = [
+  row,
+  measured,
+  {
+    header: "others' rest",
+    align: "right",
+    text: ({ leftOut }) => (leftOut === null ? "-" : smallCycles(leftOut.fixedPart.value)),
+  },
+  {
+    header: "simulated",
+    align: "right",
+    text: ({ leftOut }) => (leftOut === null ? "-" : smallCycles(leftOut.simulated.value)),
+  },
+  {
+    header: "error",
+    align: "right",
+    text: ({ leftOut }) => (leftOut === null ? "-" : percent(leftOut.error)),
+  },
+];
+
+/**
+ * The study in ASCII, at most 72 columns.
+ *
+ * @throws Error when a name has other characters or does not fit a line, see `mailText`
+ */
+export function walkFiguresTable({ provenance, figures, errors }: WalkFiguresStudy): string {
+  const { version, model, data, seed } = provenance;
+  const of = (...outcomes: readonly WalkFigure["outcome"][]) =>
+    figures.filter(({ outcome }) => outcomes.includes(outcome));
+  const predicted = of("predicted");
+  const parts = [
+    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
+    wrap(
+      `Of ${figures.length} published figures of walks and second-level TLB hits ${predicted.length} are predicted. ` +
+        `${of("input").length} entered the profiles and test nothing, ${of("not simulated").length} are of processors without a profile, ` +
+        `and ${of("cannot be validated").length}, every nested walk among them, cannot be validated: no figure of them was read.`,
+    ),
+    summaryTable(errors),
+    `PREDICTED, as the profiles have it [core cycles]\n\n${textTable(AS_ASSUMED, predicted)}`,
+    wrap(
+      "error = (simulated - measured) / measured. The rest of a walk beside its references is assumed, by people who knew some " +
+        "of these figures: the range is the evidence, not the value. The next table does without that knowledge.",
+    ),
+    `PREDICTED from the other processors [core cycles]\n\n${textTable(
+      LEFT_OUT,
+      predicted.filter(({ leftOut }) => leftOut !== null),
+    )}`,
+    wrap(
+      "others' rest: the median of what the figures of the other processors leave of a walk beside its references, in place of " +
+        "the profile's. Only figures whose references hit L1 say something of it.",
+    ),
+    `NOT A TEST: the profile knows the figure [core cycles]\n\n${textTable(AS_ASSUMED, of("input"))}`,
+    `NOT VALIDATED [core cycles]\n\n${textTable(AS_ASSUMED.slice(0, -1), of("not simulated", "cannot be validated"))}`,
+    ...notesOf(figures),
+  ];
+  return mailText(`${parts.join("\n\n")}\n`);
+}
+
+const wrap = (text: string) => wrapText(text, WIDTH);
+
+const size = (share: number) => percent(share).slice(1);
+
+function summaryTable({ profile, leftOut }: WalkFiguresStudy["errors"]): string {
+  return textTable<readonly [string, ErrorSummary]>(
+    [
+      { header: "errors of", align: "left", text: ([of]) => of },
+      { header: "figures", align: "right", text: ([, { points }]) => String(points) },
+      { header: "median", align: "right", text: ([, { median }]) => size(median) },
+      { header: "p90", align: "right", text: ([, { p90 }]) => size(p90) },
+      { header: "worst", align: "right", text: ([, { worst }]) => percent(worst) },
+      { header: "bias", align: "right", text: ([, { bias }]) => percent(bias) },
+    ],
+    [
+      ["as the profiles have it", profile],
+      ["from the other processors", leftOut],
+    ],
+  );
+}
+
+/** Each note once, with the figures that it is for. */
+function notesOf(figures: readonly WalkFigure[]): string[] {
+  const notes = [...new Set(figures.map(({ note }) => note))].filter((note) => note !== "");
+  return notes.map((note) => {
+    const names = figures.filter((figure) => figure.note === note).map((figure) => figure.row);
+    return wrap(`${names.join("; ")}: ${note}.`);
+  });
+}
