@@ -1,38 +1,47 @@
-/** `exitlab run`: the counts of one scenario. */
+/** `exitlab run`: the counts of one scenario, and their price. */
 import { writeFileSync } from "node:fs";
+import { readCostProfile } from "../cost/cost-profile.js";
 import { InputError } from "../cost/input.js";
 import { printFtrace } from "../kvm/ftrace.js";
 import { Trace } from "../kvm/trace.js";
+import { priceTable } from "../report/price.js";
 import { terminalLine } from "../report/terminal-line.js";
 import { textTable } from "../report/text-table.js";
+import { checkProfile, priceRun, type RunPrice } from "../study/price.js";
 import { modelVersion, packageVersion } from "../study/provenance.js";
 import { type Run, replay } from "../study/run/run.js";
-import { hex, type ScenarioInput } from "../study/run/scenario.js";
+import { hex, parseScenario } from "../study/run/scenario.js";
 import { readJson } from "./input.js";
 
 interface Options {
   readonly json?: boolean;
   readonly ftrace?: string;
+  readonly costs?: string;
 }
 
-export async function runCommand(path: string, { json = false, ftrace }: Options): Promise<void> {
+export async function runCommand(path: string, { json = false, ftrace, costs }: Options): Promise<void> {
+  const scenario = parseScenario(readJson<unknown>(path), path);
+  const profile = costs === undefined ? undefined : readCostProfile(costs);
+  // Before what may take hours.
+  if (profile !== undefined) checkProfile(profile, scenario);
   const trace = ftrace === undefined ? undefined : new Trace();
   const line = terminalLine(process.stderr);
   const onProgress = (bytes: number, totalBytes: number) =>
     line.show(`${((100 * bytes) / totalBytes).toFixed(0)}% of the recording`);
-  const result = await replay(readJson<ScenarioInput>(path), path, { onProgress, ...(trace && { trace }) });
+  const result = await replay(scenario, path, { onProgress, ...(trace && { trace }) });
   line.clear();
+  const price = priceRun(result, { ...(profile && { profile }) });
   if (ftrace !== undefined && trace !== undefined) writeFtrace(ftrace, trace, result);
   if (json) {
     const version = { version: packageVersion(), model: modelVersion() };
-    process.stdout.write(`${JSON.stringify({ ...version, ...result }, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify({ ...version, ...result, price }, null, 2)}\n`);
   } else {
-    process.stdout.write(table(result));
+    process.stdout.write(table(result, price));
   }
 }
 
-/** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals. */
-function table(result: Run): string {
+/** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals, and the price. */
+function table(result: Run, price: RunPrice): string {
   const { scenario, accesses, counts, pmu, signals } = result;
   const { cpu, kernel, paging, vcpus, seed, ioeventfds, doorbells } = scenario;
   const lines = [
@@ -48,6 +57,8 @@ function table(result: Run): string {
       : [`doorbells at ${hex(doorbells.address)}: ${sum(signals.slice(ioeventfds.length))} signals`]),
     ...precisionLines(result),
     ...recordingLines(result),
+    "",
+    priceTable(price).trimEnd(),
   ];
   return `${lines.join("\n")}\n`;
 }

@@ -107,7 +107,7 @@ describe("exitlab study", () => {
     [["--cost", "fastPioOut"], '--cost: "fastPioOut" is not allowed; allowed: name=low..high'],
     [["--cost", "walk=1..2"], 'costs: "walk" is not allowed; allowed: one of walkReferenceL1'],
     [["--measurement", "/nowhere.csv"], "/nowhere.csv: ENOENT"],
-    [["--cpu", "486"], "Allowed choices are haswell-ep-e5-2660v3"],
+    [["--cpu", "486"], "Allowed choices are broadwell-e-i7-6850k"],
     [
       ["--cpu", "haswell-ep-e5-2660v3"],
       'cpu: "haswell-ep-e5-2660v3" is not allowed; allowed: one of ivy-bridge-i7-3770k, lynnfield',
@@ -132,9 +132,70 @@ describe("exitlab run", () => {
     expect([text.status, text.stderr]).toEqual([0, ""]);
     expect(text.stdout).toMatch(/^SIMULATED, not hardware/);
     expect(text.stdout).toMatch(/\nexitEptMisconfig +1000 +1\.0000\n/);
-    expect(text.stdout).toMatch(/ioeventfds\[0\] at 0xfebf0800: 1000 signals\n$/);
+    expect(text.stdout).toMatch(/\nioeventfds\[0\] at 0xfebf0800: 1000 signals\n\nSIMULATED cycles/);
     const json = JSON.parse(exitlab(["run", path, "--json"]).stdout);
     expect(json).toMatchObject({ counts: { eventfdSignal: 1000 }, signals: [1000] });
+  });
+
+  it("prints the cycles under their conditions, with every cost in them and its source", () => {
+    const path = file("scenario.json", JSON.stringify(scenario));
+    const { stdout } = exitlab(["run", path]);
+    const { price } = JSON.parse(exitlab(["run", path, "--json"]).stdout);
+    expect(stdout).toMatch(/\ntotal +\d+ +\d+\.\.\d+\n/);
+    const words = stdout.replaceAll(/\s+/g, " ");
+    expect(words).toContain("(Sandy Bridge-EP), Linux 4.2, mitigations off, EPT category ");
+    expect(price.items.length).toBeGreaterThan(5);
+    for (const { cost, tag, source } of price.items) {
+      expect(stdout).toMatch(new RegExp(`^${cost} .* ${tag} +\\[\\d+\\]$`, "m"));
+      expect(words).toContain(`] ${source.replaceAll(/\s+/g, " ")}`);
+    }
+    for (const line of stdout.split("\n")) expect(line).toMatch(/^[\x20-\x7e]{0,75}$/);
+  });
+
+  const profile = {
+    cpu: scenario.cpu,
+    kernel: scenario.kernel,
+    costs: [
+      {
+        name: "eventfdSignal",
+        value: 222,
+        unit: "TSC cycles",
+        range: [200, 250],
+        tag: "measured",
+        source: "rows of a machine",
+      },
+    ],
+  };
+
+  it("takes the costs of a calibrated profile, which name their measurement", () => {
+    const args = ["--costs", file("profile.json", JSON.stringify(profile))];
+    const { stdout, stderr, status } = exitlab([
+      "run",
+      file("scenario.json", JSON.stringify(scenario)),
+      ...args,
+    ]);
+    expect([stderr, status]).toEqual(["", 0]);
+    expect(stdout).toMatch(/^eventfdSignal +1\.0000 +200\.\.250 +222 +measured +\[\d+\]$/m);
+    expect(stdout).toMatch(/^\[\d+\] +rows of a machine$/m);
+  });
+
+  it.each([
+    [
+      { cpu: "lynnfield-i7-860" },
+      'cost profile: cpu: "lynnfield-i7-860" is not allowed; allowed: "sandy-bridge-ep"',
+    ],
+    [{ kernel: "v6.19" }, 'cost profile: kernel: "v6.19" is not allowed; allowed: "v4.2"'],
+    [
+      { costs: [{ ...profile.costs[0], name: "tea" }] },
+      'costs: "tea" is not allowed; allowed: one of walkReferenceL1',
+    ],
+    [{ costs: [{ ...profile.costs[0], source: "" }] }, "profile.json: costs[0].source"],
+  ])("refuses a cost profile with %o", (change, message) => {
+    const costs = file("profile.json", JSON.stringify({ ...profile, ...change }));
+    const path = file("scenario.json", JSON.stringify(scenario));
+    const { stdout, stderr, status } = exitlab(["run", path, "--costs", costs]);
+    expect([stdout, status]).toEqual(["", 1]);
+    expect(stderr).toContain(message);
   });
 
   it.each([
