@@ -6,8 +6,18 @@
  */
 import { warnIfStale } from "./study/provenance.js";
 
-export { type Bounds, Calibration, type Counts, type Observation } from "./cost/calibration.js";
-export { type CpuProfile, cpuNames, loadCpu } from "./cost/cpu-profile.js";
+export {
+  breakEvenCosts,
+  breakEvenShare,
+  type CostBreakEven,
+  type ShareBreakEven,
+} from "./cost/break-even.js";
+export { Calibration, type Observation } from "./cost/calibration.js";
+export { type CostProfile, readCostProfile } from "./cost/cost-profile.js";
+export type { Bounds, Counts } from "./cost/counts.js";
+export { type CpuProfile, cpuNames, loadCpu, type ProfileValue } from "./cost/cpu-profile.js";
+export { type ExitFootprints, exitFootprints } from "./cost/exit-footprint.js";
+export { type ExitTime, type ExitTimes, parseExitTimes } from "./cost/exit-times.js";
 export { InputError } from "./cost/input.js";
 export { loadMeasurement, type Measurement, readMeasurement } from "./cost/measurements.js";
 export {
@@ -17,13 +27,21 @@ export {
   type MemoryLatency,
   readMemoryLatency,
 } from "./cost/memory-latency.js";
+export { type PerfExits, parsePerfKvmStat } from "./cost/perf-kvm-stat.js";
+export { type Cycles, type FreePrimitive, type Price, type PricedCost, priceCounts } from "./cost/price.js";
 export {
   CATEGORIES,
   type Category,
+  type CostRange,
   type CostRanges,
+  FREE_PRIMITIVES,
   type PrimitiveCost,
   primitiveCosts,
 } from "./cost/primitive-costs.js";
+export type { Quantity, Tag } from "./cost/quantity.js";
+export { oneAtATime, type SobolIndices, type Swing, sobolIndices } from "./cost/sensitivity.js";
+export { CostDraws, drawCosts, propagate, shareOfRangesBelow } from "./cost/uncertainty.js";
+export { parseVmexit } from "./cost/vmexit-output.js";
 export { type CreateOptions, createVm, KERNEL_VERSIONS, type KernelVersion, type Patch } from "./kvm/eras.js";
 export { KvmError } from "./kvm/errno.js";
 export { ExitCounts, type ExitVector } from "./kvm/exit-counts.js";
@@ -54,7 +72,25 @@ export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
 export { PATCHES, type PatchName } from "./patches/index.js";
 export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
+export {
+  type CalibratedCost,
+  type CalibratedTime,
+  type CalibrateOptions,
+  calibrate,
+  type HostCalibration,
+  saveCostProfile,
+} from "./study/calibrate/calibrate.js";
+export {
+  type ComparedSide,
+  type Comparison,
+  type ComparisonOptions,
+  type FittedCosts,
+  type SideInput,
+  studyComparison,
+} from "./study/comparison.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
+export { type ErrorSummary, summarise } from "./study/errors.js";
+export { type ExitMachine, type ExitRow, type ExitRowsStudy, studyExitRows } from "./study/exit-rows.js";
 export {
   type FaultStep,
   type LifeOfFault,
@@ -66,6 +102,7 @@ export {
 export {
   type LatencyCurve,
   type LatencyPoint,
+  type LatencyStep,
   type LoadLatencyOptions,
   type LoadLatencyStudy,
   type MachineLatency,
@@ -79,6 +116,7 @@ export {
   studyNestedWalks,
 } from "./study/nested-walks.js";
 export { type PciTestdevOptions, studyPciTestdev } from "./study/pci-testdev.js";
+export { type PriceConditions, type PriceOptions, priceRun, type RunPrice } from "./study/price.js";
 export { coreVersion, dataVersion, modelVersion, packageVersion } from "./study/provenance.js";
 export type {
   Breakdown,
@@ -119,6 +157,13 @@ export {
   studyReferenceCounts,
   type WalkStep,
 } from "./study/two-dimensional-walk.js";
+export {
+  studyWalkFigures,
+  type WalkFigure,
+  type WalkFiguresStudy,
+  type WalkOutcome,
+  type WalkUse,
+} from "./study/walk-figures.js";
 export {
   type EptFormat,
   type GuestFormat,

@@ -5,10 +5,14 @@
 import { constants } from "node:os";
 import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
+import { KERNEL_VERSIONS } from "../kvm/eras.js";
+import { MITIGATIONS } from "../kvm/kvm.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
 import { packageVersion, warnIfStale } from "../study/provenance.js";
 import { Interrupted } from "../study/sweep/interrupt.js";
+import { calibrateCommand } from "./calibrate.js";
 import { conformCommand } from "./conform.js";
+import { cpusCommand } from "./cpus.js";
 import { mergeCommand } from "./merge.js";
 import { planCommand } from "./plan.js";
 import { runCommand } from "./run.js";
@@ -51,9 +55,10 @@ program
 
 program
   .command("run")
-  .description("run one scenario and print what was counted")
+  .description("run one scenario and print what was counted, and what each cost in it comes from")
   .argument("<scenario.json>", "a scenario")
   .option("--json", "print JSON")
+  .option("--costs <profile.json>", "costs as exitlab calibrate wrote them for this processor and kernel")
   .option("--ftrace <file>", "also write the last 65536 events of KVM's tracepoints, as ftrace text")
   .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
   .action(runCommand);
@@ -64,6 +69,40 @@ program
   .option("--json", "print JSON")
   .addHelpText("after", "\nExample:\n  exitlab scenario | grep -A2 doorbells")
   .action(scenarioCommand);
+
+program
+  .command("cpus")
+  .description("print the processor profiles and how much of each is measured, or every value of one")
+  .argument("[name]", "a profile")
+  .option("--json", "print JSON")
+  .addHelpText("after", "\nExample:\n  exitlab cpus haswell-ep-e5-2660v3 | grep -A3 ^latency")
+  .action(cpusCommand);
+
+program
+  .command("calibrate")
+  .description("fit the costs to what the tools of a machine printed")
+  .argument(
+    "<file...>",
+    "output of kvm-unit-tests' vmexit, of perf kvm stat report, ftrace text, or a CSV file of rows",
+  )
+  .addOption(new Option("--cpu <name>", "profile of its processor").choices(cpuNames()).makeOptionMandatory())
+  .addOption(
+    new Option("--kernel <version>", "the one of these that is nearest to the host's kernel")
+      .choices(KERNEL_VERSIONS)
+      .makeOptionMandatory(),
+  )
+  .addOption(
+    new Option("--mitigations <state>", "as the host was booted (default: off)").choices(MITIGATIONS),
+  )
+  .option("--tsc-mhz <n>", "frequency of its TSC (default: the profile's)")
+  .option("--scenario <file.json>", "what the guest did while perf or ftrace recorded it")
+  .option("-o, --output <profile.json>", "also write the costs, for run --costs")
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    "\nExample:\n  exitlab calibrate vmexit.txt --cpu skylake-sp-platinum-8160 --kernel v6.19 --mitigations auto -o profile.json",
+  )
+  .action(calibrateCommand);
 
 const SWEEP = "a sweep: name, base scenario, axes, zip, exclude, seeds";
 const OUT = ["--out <folder>", "folder of its journal and results (default: out/ and its name)"] as const;

@@ -33,7 +33,7 @@ export async function studyCommand(_name: string, options: Options): Promise<voi
 
 /** "name=low..high", as the study's own command line has it. */
 function costRange(text: string): [string, { low: number; high: number }] {
-  const parts = /^(\w+)=([\d.]+?)\.\.([\d.]+)$/.exec(text);
+  const parts = /^(\w+)=(-?[\d.]+?)\.\.(-?[\d.]+)$/.exec(text);
   if (parts === null)
     throw new InputError("--cost", notAllowed(text), "name=low..high, such as fastPioOut=20..60");
   return [parts[1], { low: Number(parts[2]), high: Number(parts[3]) }];
