@@ -73,7 +73,6 @@ export { PATCHES, type PatchName } from "./patches/index.js";
 export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
 export {
-  type CalibratedCost,
   type CalibratedTime,
   type CalibrateOptions,
   calibrate,

@@ -1,34 +1,13 @@
 /** A calibration to a machine of one's own: times against the fit, what became of each cost, and what stays unknown. */
-import {
-  type CalibratedCost,
-  type CalibratedTime,
-  type HostCalibration,
-  ROOM,
-} from "../study/calibrate/calibrate.js";
-import { cycles, percent, range, smallCycles } from "./format.js";
+import { type CalibratedTime, type HostCalibration, ROOM } from "../study/calibrate/calibrate.js";
+import { costColumns } from "./costs.js";
+import { cycles, percent } from "./format.js";
 import type { Records } from "./records.js";
 import { mailText, type TextColumn, textTables, wrapText } from "./text-table.js";
 
 /** One record per measured time, TSC cycles; the residual is a share of the measured one. */
 export function tableCalibratedTimes(calibration: HostCalibration): Records {
   return calibration.times.map((time) => ({ ...time }));
-}
-
-/** One record per cost that a measurement bears on; TSC cycles for one occurrence of its primitives. */
-export function tableCalibratedCosts(calibration: HostCalibration): Records {
-  return calibration.costs.map(({ name, category, identified, tag, prior, fitted, source }) => ({
-    name,
-    category,
-    identified,
-    tag,
-    priorLow: prior.low,
-    prior: prior.value,
-    priorHigh: prior.high,
-    fittedLow: fitted.low,
-    fitted: fitted.value,
-    fittedHigh: fitted.high,
-    source,
-  }));
 }
 
 /** Characters of a name that leave a line room for what stands around it. */
@@ -43,14 +22,6 @@ const TIMES: readonly TextColumn<CalibratedTime>[] = [
   { header: "residual", align: "right", text: ({ residual }) => percent(residual) },
 ];
 
-const COSTS: readonly TextColumn<CalibratedCost>[] = [
-  { header: "cost", align: "left", text: ({ name }) => name },
-  { header: "is", align: "left", text: ({ tag }) => tag },
-  { header: "prior", align: "right", text: ({ prior }) => range(prior, smallCycles) },
-  { header: "fitted", align: "right", text: ({ fitted }) => smallCycles(fitted.value) },
-  { header: "range", align: "right", text: ({ fitted }) => range(fitted, smallCycles) },
-];
-
 /** The same for a terminal or a mail: names of files and of rows are theirs who wrote them, and are shown as a mail can. */
 export function calibrationTable(calibration: HostCalibration): string {
   const { cpu, kernel, mitigations, tscMhz, times, costs, rank, stretch } = calibration;
@@ -62,7 +33,7 @@ export function calibrationTable(calibration: HostCalibration): string {
     ),
     ...textTables(TIMES, times),
     ...(stretch > 1 ? [wrapText(contradiction(stretch))] : []),
-    ...textTables(COSTS, costs),
+    ...textTables(costColumns("is"), costs),
     wrapText(
       `${counted(times.length, "time")} ${times.length === 1 ? "fixes" : "fix"} ${counted(rank, "independent sum")} of ${counted(costs.length, "cost")}, and ` +
         `${costs.filter(({ identified }) => identified).length} of these apart from all others. ` +

@@ -2,7 +2,6 @@
  * Every published row against its prediction from the other rows of its machine; what cannot be predicted stands beside, named
  * as such.
  */
-import type { ErrorSummary } from "../study/errors.js";
 import {
   EXPLAINED_FROM,
   type ExitMachine,
@@ -10,6 +9,7 @@ import {
   type ExitRowsStudy,
   PREDICTION_LIMIT,
 } from "../study/exit-rows.js";
+import { errorTable, unsigned } from "./errors.js";
 import { type Figure, figureLayout, plotlyText } from "./figure.js";
 import { cycles, percent, range } from "./format.js";
 import type { Records } from "./records.js";
@@ -108,7 +108,7 @@ export function plotExitRows(study: ExitRowsStudy): Figure {
       provenance: study.provenance,
       machine:
         `those named at the left. No assumed cost enters. *: some steps are declared, not simulated. ${all.points} of ${placed.length} ` +
-        `rows are predictable: median error ${percentOf(all.median)}, 90% within ${percentOf(all.p90)}, worst ${percent(all.worst)}. ` +
+        `rows are predictable: median error ${unsigned(all.median)}, 90% within ${unsigned(all.p90)}, worst ${percent(all.worst)}. ` +
         "Bars: what the spread of the measured rows allows",
       plotHeight: LINE_HEIGHT * lines.length,
       left: 24 + longest * CHARACTER_WIDTH,
@@ -142,8 +142,6 @@ export function plotExitRows(study: ExitRowsStudy): Figure {
 }
 
 const grey = (text: string) => `<span style="color:${GREY}">${text}</span>`;
-
-const percentOf = (share: number) => percent(share).slice(1);
 
 const limitLine = (share: number) => ({
   type: "line",
@@ -252,21 +250,11 @@ export function exitRowsTable(study: ExitRowsStudy): string {
         `${count("not predictable")} do not, which is no success, and the steps of ${count("not simulated")} are not modelled. The ` +
         `${all.points} rest on ${relations} independent relations; ${shared === 0 ? "none" : shared} of them on one cost for all kinds of exits.`,
     ),
-    textTable<readonly [string, ErrorSummary]>(
-      [
-        { header: "errors of", align: "left", text: ([of]) => of },
-        { header: "rows", align: "right", text: ([, { points }]) => String(points) },
-        { header: "median", align: "right", text: ([, { median }]) => percentOf(median) },
-        { header: "p90", align: "right", text: ([, { p90 }]) => percentOf(p90) },
-        { header: "worst", align: "right", text: ([, { worst }]) => percent(worst) },
-        { header: "bias", align: "right", text: ([, { bias }]) => percent(bias) },
-      ],
-      [
-        ["all predictions", all],
-        ["differences of rows", differences],
-        ["simulated rows alone", simulated],
-      ],
-    ),
+    errorTable("rows", [
+      { of: "all predictions", errors: all },
+      { of: "differences of rows", errors: differences },
+      { of: "simulated rows alone", errors: simulated },
+    ]),
     wrap(
       "error = (predicted - measured) / measured; bias: its median, signs counted. same path: another row has the same steps, so two " +
         "measurements of one thing are compared, which is weak evidence. *: some steps are declared, not simulated.",

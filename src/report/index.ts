@@ -1,6 +1,6 @@
 /** Rows to danfo frames, figures, mail tables, files and notebook outputs. */
 export { plotBreakdown, tableBreakdown } from "./breakdown.js";
-export { calibrationTable, tableCalibratedCosts, tableCalibratedTimes } from "./calibration.js";
+export { calibrationTable, tableCalibratedTimes } from "./calibration.js";
 export { findChromium, NoChromiumError } from "./chromium.js";
 export { comparisonTable, plotComparison, tableBreakEven, tableComparison, tornadoOf } from "./comparison.js";
 export { costTable, tableCosts } from "./costs.js";

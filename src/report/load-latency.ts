@@ -4,10 +4,11 @@
  */
 import type { ErrorSummary } from "../study/errors.js";
 import type { Capacity, LatencyCurve, LoadLatencyStudy, MachineLatency } from "../study/load-latency.js";
+import { errorTable } from "./errors.js";
 import { type Figure, figureLayout, footprintAxis, plotlyText } from "./figure.js";
 import { footprint, percent } from "./format.js";
 import type { FlatRecord, Records } from "./records.js";
-import { mailText, textTable, wrapText } from "./text-table.js";
+import { mailText, wrapText } from "./text-table.js";
 import { FONT, GRID, INK, MEASURED, SIMULATED_RANGE } from "./theme.js";
 
 const CAPACITY_TEXTS: Readonly<Record<Capacity, string>> = {
@@ -105,12 +106,6 @@ const bias = (errors: ErrorSummary): FlatRecord => ({ biasPercent: 100 * errors.
 /** Narrower than other tables, to be quoted in an answer to an answer. */
 const WIDTH = 72;
 
-/** A line of the table: errors, or the name of the processor that those below are of. */
-interface ErrorLine {
-  readonly of: string;
-  readonly errors?: ErrorSummary;
-}
-
 /**
  * The errors of the study in ASCII, at most 72 columns: by processor, loop by loop and near the size of each cache and TLB,
  * then of all points.
@@ -119,11 +114,6 @@ interface ErrorLine {
  */
 export function latencyErrorsTable({ provenance, machines, errors: all }: LoadLatencyStudy): string {
   const { version, model, data, seed } = provenance;
-  const column = (header: string, text: (errors: ErrorSummary) => string) => ({
-    header,
-    align: "right" as const,
-    text: ({ errors }: ErrorLine) => (errors === undefined ? "" : text(errors)),
-  });
   const parts = [
     `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
     wrap(
@@ -131,34 +121,22 @@ export function latencyErrorsTable({ provenance, machines, errors: all }: LoadLa
         "median, signs counted. Nothing was fitted, but latencies were read on the curves' plateaus, where a small error is no success: " +
         "look near the sizes (all loops, from half to twice of each).",
     ),
-    textTable<ErrorLine>(
-      [
-        { header: "errors of", align: "left", text: ({ of }) => of },
-        column("points", ({ points }) => String(points)),
-        column("median", ({ median }) => percentOf(median)),
-        column("p90", ({ p90 }) => percentOf(p90)),
-        column("worst", ({ worst }) => percent(worst)),
-        column("bias", (errors) => percent(errors.bias)),
-      ],
-      [
-        ...machines.flatMap(({ cpu, curves, steps }) => [
-          { of: cpu },
-          ...curves.map((curve) => ({ of: `  ${loopText(curve)}`, errors: curve.errors })),
-          ...steps.map(({ capacity, kib, errors }) => ({
-            of: `  near ${CAPACITY_TEXTS[capacity]}, ${footprint(kib)}`,
-            errors,
-          })),
-        ]),
-        { of: "all", errors: all },
-      ],
-    ),
+    errorTable("points", [
+      ...machines.flatMap(({ cpu, curves, steps }) => [
+        { of: cpu },
+        ...curves.map((curve) => ({ of: `  ${loopText(curve)}`, errors: curve.errors })),
+        ...steps.map(({ capacity, kib, errors }) => ({
+          of: `  near ${CAPACITY_TEXTS[capacity]}, ${footprint(kib)}`,
+          errors,
+        })),
+      ]),
+      { of: "all", errors: all },
+    ]),
   ];
   return mailText(`${parts.join("\n\n")}\n`);
 }
 
 const wrap = (text: string) => wrapText(text, WIDTH);
-
-const percentOf = (share: number) => percent(share).slice(1);
 
 // The figure.
 

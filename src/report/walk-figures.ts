@@ -2,8 +2,8 @@
  * Published figures of page walks beside their simulation: what was predicted, as the profiles have it and from the other
  * processors; and, named as such, what was not.
  */
-import type { ErrorSummary } from "../study/errors.js";
 import type { WalkFigure, WalkFiguresStudy } from "../study/walk-figures.js";
+import { errorTable } from "./errors.js";
 import { percent, range, smallCycles } from "./format.js";
 import type { Records } from "./records.js";
 import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
@@ -106,7 +106,10 @@ export function walkFiguresTable({ provenance, figures, errors }: WalkFiguresStu
         `${of("input").length} entered the profiles and test nothing, ${of("not simulated").length} are of processors without a profile, ` +
         `and ${of("cannot be validated").length}, every nested walk among them, cannot be validated: no figure of them was read.`,
     ),
-    summaryTable(errors),
+    errorTable("figures", [
+      { of: "as the profiles have it", errors: errors.profile },
+      { of: "from the other processors", errors: errors.leftOut },
+    ]),
     `PREDICTED, as the profiles have it [core cycles]\n\n${textTable(AS_ASSUMED, predicted)}`,
     wrap(
       "error = (simulated - measured) / measured. The rest of a walk beside its references is assumed, by people who knew some " +
@@ -128,25 +131,6 @@ export function walkFiguresTable({ provenance, figures, errors }: WalkFiguresStu
 }
 
 const wrap = (text: string) => wrapText(text, WIDTH);
-
-const size = (share: number) => percent(share).slice(1);
-
-function summaryTable({ profile, leftOut }: WalkFiguresStudy["errors"]): string {
-  return textTable<readonly [string, ErrorSummary]>(
-    [
-      { header: "errors of", align: "left", text: ([of]) => of },
-      { header: "figures", align: "right", text: ([, { points }]) => String(points) },
-      { header: "median", align: "right", text: ([, { median }]) => size(median) },
-      { header: "p90", align: "right", text: ([, { p90 }]) => size(p90) },
-      { header: "worst", align: "right", text: ([, { worst }]) => percent(worst) },
-      { header: "bias", align: "right", text: ([, { bias }]) => percent(bias) },
-    ],
-    [
-      ["as the profiles have it", profile],
-      ["from the other processors", leftOut],
-    ],
-  );
-}
 
 /** Each note once, with the figures that it is for. */
 function notesOf(figures: readonly WalkFigure[]): string[] {

@@ -9,7 +9,7 @@
  */
 import { Matrix, pseudoInverse } from "ml-matrix";
 import { Calibration, ROW_TOLERANCE } from "../cost/calibration.js";
-import type { Bounds, Counts } from "../cost/counts.js";
+import { type Bounds, type Counts, occurrences } from "../cost/counts.js";
 import { loadCpu } from "../cost/cpu-profile.js";
 import { loadMeasurement } from "../cost/measurements.js";
 import { type PrimitiveCost, primitiveCosts } from "../cost/primitive-costs.js";
@@ -200,7 +200,7 @@ function predict(
   others: readonly Known[],
   costs: readonly PrimitiveCost[],
 ): Prediction | null {
-  const vector = ({ counts }: Known) => vectorOf(counts, costs);
+  const vector = ({ counts }: Known) => occurrences(costs, counts);
   const weights = combination(vector(target), others.map(vector));
   if (weights === null) return null;
   const from = others
@@ -220,8 +220,8 @@ function predict(
     simulated: target.simulated && from.every(({ row }) => row.simulated),
     needsSharedCosts:
       combination(
-        vectorOf(target.counts, apart),
-        others.map(({ counts }) => vectorOf(counts, apart)),
+        occurrences(apart, target.counts),
+        others.map(({ counts }) => occurrences(apart, counts)),
       ) === null,
   };
 }
@@ -229,11 +229,6 @@ function predict(
 /** The costs as if each primitive had one of its own. */
 function separately(costs: readonly PrimitiveCost[]): PrimitiveCost[] {
   return costs.flatMap((cost) => cost.primitives.map((name) => ({ ...cost, primitives: [name] })));
-}
-
-/** How often each cost occurs. */
-function vectorOf(counts: Counts, costs: readonly PrimitiveCost[]): number[] {
-  return costs.map(({ primitives }) => primitives.reduce((sum, name) => sum + (counts[name] ?? 0), 0));
 }
 
 /** Occurrences that differ by less are equal: they are counted, and divided once. */

@@ -10,14 +10,13 @@ import type { Counts } from "../cost/counts.js";
 import { type CpuProfile, loadCpu } from "../cost/cpu-profile.js";
 import { dataNames, InputError, notAllowed } from "../cost/input.js";
 import { loadMemoryLatency, type MemoryLatency } from "../cost/memory-latency.js";
-import { type LoadOrder, loadOrder } from "../workload/load-order.js";
+import type { LoadOrder } from "../workload/load-order.js";
 import { PagingStructures } from "../workload/paging-structures.js";
-import { Random } from "../workload/random.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
 import { type ErrorSummary, relativeError, summarise } from "./errors.js";
-import { countLoads, cyclesPerLoad, walkReferences } from "./loads.js";
+import { countLoads, cyclesPerLoad, timedLoop, walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type { Interval, Provenance } from "./result.js";
 
@@ -102,18 +101,6 @@ const LOOPS = [
   { order: "random-full", strideBytes: LINE },
 ] as const;
 
-/** A window of page-random has half as many pages as the second-level TLB has entries: the heads of the dumps print it. */
-const WINDOW_SHARE = 2;
-
-/** The fewest loads that come before those that are counted. */
-const MIN_WARM_UP = 2 ** 14;
-/**
- * A round is counted after another one. But of a footprint of more than so many times L3 next to nothing is left in L3 after
- * a round: so many loads are counted of it, after as many as L3 has lines.
- */
-const ROUNDS_UP_TO = 4;
-const COUNTED = 2 ** 16;
-
 /** Runs the study. @throws InputError for a processor without a file or an option that leaves nothing to do */
 export function studyLoadLatency(options: LoadLatencyOptions = {}): LoadLatencyStudy {
   const { cpus = dataNames("memory-latency", ".csv"), maxFootprintKib = Infinity, seed = 1 } = options;
@@ -186,21 +173,10 @@ function latencyPoint(
   seed: number,
 ): LatencyPoint {
   const footprint = footprintKib * 1024;
-  const round = footprint / strideBytes;
-  const { l3, stlb } = cpu.geometry;
-  const isLarge = footprint > ROUNDS_UP_TO * l3.bytes;
-  const warmUp = isLarge ? l3.bytes / LINE : Math.max(MIN_WARM_UP, round);
-  const counted = isLarge ? COUNTED : round;
-  const places = loadOrder(
-    order,
-    footprint,
-    strideBytes,
-    Math.min(round, warmUp + counted),
-    stlb.entries / WINDOW_SHARE,
-    new Random(seed),
-  );
+  const loop = timedLoop(order, footprint, strideBytes, cpu.geometry, seed);
   const { mmu, ledger } = structures.processor();
-  const counts = countLoads(mmu, ledger, { places, stride: strideBytes, warmUp, counted });
+  const counts = countLoads(mmu, ledger, loop);
+  const { counted } = loop;
   const simulated = cyclesPerLoad(counts, counted, cpu).total;
   return {
     footprintKib,

@@ -8,8 +8,12 @@
 import type { Counts } from "../cost/counts.js";
 import type { CpuProfile } from "../cost/cpu-profile.js";
 import { loadCosts } from "../cost/primitive-costs.js";
+import { type LoadOrder, loadOrder } from "../workload/load-order.js";
+import { Random } from "../workload/random.js";
 import { READ } from "../x86/access.js";
+import type { CpuGeometry } from "../x86/cpu.js";
 import { type Ledger, MEMORY_LEVELS } from "../x86/ledger.js";
+import { LINE } from "../x86/memory-hierarchy.js";
 import { type Mmu, PAGE, TRANSLATED } from "../x86/mmu.js";
 import type { Interval } from "./result.js";
 
@@ -21,6 +25,39 @@ export interface LoadLoop {
   /** Loads before those that are counted. */
   readonly warmUp: number;
   readonly counted: number;
+}
+
+/** The fewest loads that come before those that are counted. */
+const MIN_WARM_UP = 2 ** 14;
+/**
+ * A round is counted after another one. But of a footprint of more than so many times L3 little is left in L3 after a round: so
+ * many loads are counted of it, after as many as L3 has lines.
+ */
+const ROUNDS_UP_TO = 4;
+const COUNTED = 2 ** 16;
+/** A window of page-random has half as many pages as the second-level TLB has entries: the heads of the dumps print it. */
+const WINDOW_SHARE = 2;
+
+/** A loop that the published dumps time, on a processor of this geometry. */
+export function timedLoop(
+  order: LoadOrder,
+  footprint: number,
+  stride: number,
+  { l3, stlb }: CpuGeometry,
+  seed: number,
+): LoadLoop {
+  const round = footprint / stride;
+  const isLarge = footprint > ROUNDS_UP_TO * l3.bytes;
+  const warmUp = isLarge ? l3.bytes / LINE : Math.max(MIN_WARM_UP, round);
+  const counted = isLarge ? COUNTED : round;
+  const length = Math.min(round, warmUp + counted);
+  const window = stlb.entries / WINDOW_SHARE;
+  return {
+    places: loadOrder(order, footprint, stride, length, window, new Random(seed)),
+    stride,
+    warmUp,
+    counted,
+  };
 }
 
 /** Runs the loop and returns what its counted loads did. @throws RangeError for a load that is not translated */

@@ -17,13 +17,11 @@ import { integer, oneOf, readDataJson, text } from "../cost/input.js";
 import { loadCosts, type PrimitiveCost } from "../cost/primitive-costs.js";
 import { type Quantity, quantity } from "../cost/quantity.js";
 import { linearBounds } from "../cost/uncertainty.js";
-import { loadOrder } from "../workload/load-order.js";
 import { type PagingFormat, PagingStructures } from "../workload/paging-structures.js";
-import { Random } from "../workload/random.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
 import { type ErrorSummary, relativeError, summarise } from "./errors.js";
-import { countLoads } from "./loads.js";
+import { countLoads, timedLoop } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type { Interval, Provenance } from "./result.js";
 
@@ -114,13 +112,6 @@ export interface WalkFiguresStudy {
   readonly errors: { readonly profile: ErrorSummary; readonly leftOut: ErrorSummary };
 }
 
-/** The fewest loads that come before those that are counted. */
-const MIN_WARM_UP = 2 ** 14;
-/** Of a footprint of so many times L3 next to nothing is left there after a round: it is not gone over as a whole. */
-const ROUNDS_UP_TO = 4;
-const COUNTED = 2 ** 16;
-/** A window of page-random has half as many pages as the second-level TLB has entries: the heads of the dumps print it. */
-const WINDOW_SHARE = 2;
 /** References per walk from beyond L1 up to which a figure says something of the rest of a walk. */
 const MOST_BEYOND_L1 = 0.05;
 
@@ -205,13 +196,7 @@ function occurrencesPerLoad(
   seed: number,
 ): number[] {
   const footprint = footprintKib * 1024;
-  const round = footprint / strideBytes;
-  const isLarge = footprint > ROUNDS_UP_TO * geometry.l3.bytes;
-  const warmUp = isLarge ? geometry.l3.bytes / LINE : Math.max(MIN_WARM_UP, round);
-  const counted = isLarge ? COUNTED : round;
-  const window = geometry.stlb.entries / WINDOW_SHARE;
-  const length = Math.min(round, warmUp + counted);
-  const places = loadOrder(order, footprint, strideBytes, length, window, new Random(seed));
+  const loop = timedLoop(order, footprint, strideBytes, geometry, seed);
   const format: PagingFormat = {
     guest: { mode: "4-level", pages },
     ept: ept === null ? null : { levels: 4, pages: ept },
@@ -221,8 +206,7 @@ function occurrencesPerLoad(
   const structures = new PagingStructures(geometry, format, (n) => end + n);
   structures.map(0, 0, footprint / PAGE);
   const { mmu, ledger } = structures.processor();
-  const counts = countLoads(mmu, ledger, { places, stride: strideBytes, warmUp, counted });
-  return occurrences(costs, counts).map((n) => n / counted);
+  return occurrences(costs, countLoads(mmu, ledger, loop)).map((n) => n / loop.counted);
 }
 
 /** The prediction from the figures of all other processors; those of one profile are one processor. */

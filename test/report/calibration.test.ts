@@ -3,11 +3,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CATEGORIES } from "../../src/cost/primitive-costs.js";
 import { TAGS } from "../../src/cost/quantity.js";
-import {
-  calibrationTable,
-  tableCalibratedCosts,
-  tableCalibratedTimes,
-} from "../../src/report/calibration.js";
+import { calibrationTable, tableCalibratedTimes } from "../../src/report/calibration.js";
+import { tableCosts } from "../../src/report/costs.js";
 import type { HostCalibration } from "../../src/study/calibrate/calibrate.js";
 import { TIME_SOURCES } from "../../src/study/calibrate/times.js";
 import { study as fixture, HOSTILE } from "./fixture.js";
@@ -176,9 +173,10 @@ describe("the records of a calibration", () => {
       fitted: 693,
       residual: -0.01,
     });
-    expect(tableCalibratedCosts(calibration)[0]).toEqual({
+    expect(tableCosts(calibration)[0]).toEqual({
       name: "exitTransition",
       category: "exit",
+      unit: "TSC cycles",
       identified: false,
       tag: "derived",
       priorLow: 355,

@@ -6,13 +6,12 @@ import { Calibration } from "../../cost/calibration.js";
 import type { CostProfileFile } from "../../cost/cost-profile.js";
 import { type CpuProfile, loadCpu } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../../cost/input.js";
-import { type Category, primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
-import type { Tag } from "../../cost/quantity.js";
+import { primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import type { Mitigations } from "../../kvm/kvm.js";
 import { relativeError } from "../errors.js";
 import { provenanceOf } from "../provenance.js";
-import type { Interval, Provenance } from "../result.js";
+import type { CostEstimate, Provenance } from "../result.js";
 import type { ScenarioInput } from "../run/scenario.js";
 import { writeWhole } from "../sweep/whole-file.js";
 import { type Equation, equationsOf, type LeftOut } from "./observations.js";
@@ -43,17 +42,6 @@ export interface CalibratedTime {
   readonly residual: number;
 }
 
-export interface CalibratedCost {
-  readonly name: string;
-  readonly category: Category;
-  readonly prior: Interval;
-  readonly fitted: Interval;
-  /** Whether the measurements determine it apart from all others. */
-  readonly identified: boolean;
-  readonly tag: Tag;
-  readonly source: string;
-}
-
 export interface HostCalibration {
   readonly provenance: Provenance;
   readonly cpu: string;
@@ -62,7 +50,7 @@ export interface HostCalibration {
   readonly tscMhz: number;
   readonly times: readonly CalibratedTime[];
   /** Those that some measurement bears on. */
-  readonly costs: readonly CalibratedCost[];
+  readonly costs: readonly CostEstimate[];
   /** How many independent sums of costs the measurements fix. */
   readonly rank: number;
   /** The least by which their tolerances have to be stretched for any costs to meet all of them; 1 where some do. */
@@ -134,7 +122,7 @@ function sourcesOf(equations: readonly Equation[]): string {
   return [...new Set(equations.map(({ timed: { source } }) => source))].join(", ");
 }
 
-function costsOf(calibration: Calibration, source: string): CalibratedCost[] {
+function costsOf(calibration: Calibration, source: string): CostEstimate[] {
   const identified = new Set(calibration.identified);
   return calibration.used.map((index) => {
     const { name, category, value, low, high, ...known } = calibration.costs[index];
