@@ -5,7 +5,8 @@
 import { readFileSync } from "node:fs";
 import * as z from "zod";
 import { KERNEL_VERSIONS, type KernelVersion } from "../kvm/eras.js";
-import { InputError, list, oneOf, parseInput, text } from "./input.js";
+import { MITIGATIONS, type Mitigations } from "../kvm/kvm.js";
+import { InputError, list, number, oneOf, parseInput, text } from "./input.js";
 import type { CostRanges } from "./primitive-costs.js";
 import { source, TAGS } from "./quantity.js";
 
@@ -28,6 +29,9 @@ const cost = z
 const profileFile = z.object({
   cpu: text("a processor profile"),
   kernel: oneOf(KERNEL_VERSIONS),
+  mitigations: oneOf(MITIGATIONS),
+  tscMhz: number("the TSC's frequency", "MHz, more than 0", (mhz) => mhz > 0),
+  stretch: number("what the tolerances were stretched by", "1 or more", (stretch) => stretch >= 1),
   costs: list(cost, "costs").superRefine((costs, context) => {
     const names = costs.map(({ name }) => name);
     const index = names.findIndex((name, at) => names.indexOf(name) < at);
@@ -40,15 +44,19 @@ export type CostProfileFile = z.infer<typeof profileFile>;
 export interface CostProfile {
   readonly cpu: string;
   readonly kernel: KernelVersion;
+  readonly mitigations: Mitigations;
+  /** Of the machine's TSC. */
+  readonly tscMhz: number;
+  /** By how much the times contradict each other; 1 where they do not. */
+  readonly stretch: number;
   readonly ranges: CostRanges;
 }
 
 /** Reads what `exitlab calibrate -o` wrote. @throws InputError */
 export function readCostProfile(path: string): CostProfile {
-  const { cpu, kernel, costs } = parseInput(profileFile, readJson(path), path);
+  const { costs, ...machine } = parseInput(profileFile, readJson(path), path);
   return {
-    cpu,
-    kernel,
+    ...machine,
     ranges: Object.fromEntries(
       costs.map(({ name, value, range: [low, high], tag, source: from }) => [
         name,

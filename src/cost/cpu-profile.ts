@@ -137,6 +137,14 @@ export function loadCpu(name: string): CpuProfile {
   };
 }
 
+/** The profile with the frequency of a machine's own TSC. @throws InputError for what is no frequency */
+export function withTsc(cpu: CpuProfile, mhz: number): CpuProfile {
+  if (!(mhz > 0 && Number.isFinite(mhz))) throw new InputError("tscMhz", notAllowed(mhz), "MHz, more than 0");
+  const source = "the machine's own, as it was given";
+  const tsc = { ...cpu.clock.tsc, value: mhz, low: mhz, high: mhz, source };
+  return { ...cpu, clock: { ...cpu.clock, tsc } };
+}
+
 function geometryOf(known: ProfileFile["geometry"]): CpuGeometry {
   const values = Object.fromEntries(Object.entries(known).map(([key, { value }]) => [key, value])) as {
     [Key in keyof typeof known]: (typeof known)[Key]["value"];

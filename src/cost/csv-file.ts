@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { parse } from "csv-parse/sync";
 import { InputError, notAllowed } from "./input.js";
+import { wholeLines } from "./whole-lines.js";
 
 export class CsvFile<Column extends string> {
   readonly name: string;
@@ -43,8 +44,12 @@ export class CsvFile<Column extends string> {
 
 function parseCsv(path: string): string[][] {
   try {
-    return parse(readFileSync(path, "utf8"), { bom: true, relax_column_count: true });
+    const text = readFileSync(path, "utf8");
+    // A last line without an end may have been cut in its last cell.
+    if (text !== "") wholeLines(text, path);
+    return parse(text, { bom: true });
   } catch (error) {
+    if (error instanceof InputError) throw error;
     throw new InputError(path, (error as Error).message, "a readable CSV file with commas between columns");
   }
 }

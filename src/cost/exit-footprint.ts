@@ -1,6 +1,6 @@
 /**
  * How much of the host's memory the handling of an exit touches: the assumed ranges of `data/costs/footprint.json`, as values
- * of a scenario's `exitFootprint`. Nobody published such figures, so a study runs all three.
+ * of a scenario's `exitFootprint`. No figures were found, so a study can run low, value and high.
  */
 import * as z from "zod";
 import { type ExitFootprint, LINES_OF_PAGE, MAX_FOOTPRINT_PAGES } from "../kvm/exit-footprint.js";

@@ -26,6 +26,8 @@ export class Measurement {
     readonly machine: string,
     readonly kernel: string,
     readonly source: string,
+    /** Frequency of the machine's TSC, or null where the file does not say. */
+    readonly tscMhz: number | null,
   ) {}
 
   /** Names of its rows. */
@@ -86,8 +88,8 @@ export function readMeasurement(path: string): Measurement {
       spread: spread === "" ? null : inTscCycles(file.positive(index, "spread")),
     });
   });
-  only("tsc_mhz");
-  return new Measurement(name, rows, text("machine"), text("kernel"), text("source"));
+  const tscMhz = only("tsc_mhz") === "" ? null : file.positive(0, "tsc_mhz");
+  return new Measurement(name, rows, text("machine"), text("kernel"), text("source"), tscMhz);
 }
 
 /** From the unit of a record to TSC cycles. */

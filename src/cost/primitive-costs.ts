@@ -9,7 +9,7 @@ import * as z from "zod";
 import { KERNEL_VERSIONS, type KernelVersion } from "../kvm/eras.js";
 import { PRIMITIVES } from "../kvm/primitives.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
-import { type Clock, toCoreCycles, toTscCycles } from "./clock.js";
+import { type Clock, type Converted, toCoreCycles, toTscCycles } from "./clock.js";
 import type { Bounds } from "./counts.js";
 import type { CpuProfile } from "./cpu-profile.js";
 import { InputError, list, notAllowed, oneOf, readDataJson, record, text } from "./input.js";
@@ -122,18 +122,16 @@ export function loadCosts(cpu: CpuProfile): PrimitiveCost[] {
 
 /** What a tracer adds to a time that it measures, by primitives that are in no ledger: perfEvent and ftraceEvent. */
 export function tracingCosts({ clock }: CpuProfile): PrimitiveCost[] {
-  return readDataJson(costsFile, "costs", "tracing.json").costs.map((priced) =>
-    inTscCycles(priced, priced.cost, clock),
+  return readDataJson(costsFile, "costs", "tracing.json").costs.map(
+    ({ name, category, primitives, cost: of }) => pricing(toTscCycles, clock)(name, category, primitives, of),
   );
 }
 
-type Convert = (quantity: Quantity, clock: Clock) => Pick<Quantity, "value" | "low" | "high">;
+type Convert = (quantity: Quantity, clock: Clock) => Converted;
 
 function processorCosts(cpu: CpuProfile, convert: Convert): PrimitiveCost[] {
   const { clock, latency, mitigations } = cpu;
-  const priced = (name: string, category: Category, primitives: readonly string[], of: Quantity) => {
-    return { name, category, primitives, ...convert(of, clock), tag: of.tag, source: of.source };
-  };
+  const priced = pricing(convert, clock);
   return [
     ...memoryCosts(cpu, convert),
     priced("exitTransition", "exit", EXITS, latency.exitRoundTrip),
@@ -145,22 +143,32 @@ function processorCosts(cpu: CpuProfile, convert: Convert): PrimitiveCost[] {
 
 function memoryCosts({ clock, latency }: CpuProfile, convert: Convert): PrimitiveCost[] {
   const { walkOverlap } = readDataJson(overlapFile, "costs", "overlap.json");
-  const priced = (name: string, category: Category, primitives: readonly string[], of: Quantity) => {
-    return { name, category, primitives, ...convert(of, clock), tag: of.tag, source: of.source };
-  };
+  const priced = pricing(convert, clock);
   return [
     ...MEMORY_LEVELS.map((level) => {
       const primitives = [`guestWalkRef${level}`, `eptWalkRef${level}`];
       return overlapped(priced(`walkReference${level}`, "walk", primitives, latency[level]), walkOverlap);
     }),
-    // A walk comes after a look into the second-level TLB, which takes as long as a hit there.
-    priced("stlbMiss", "walk", WALKS, latency.stlbHit),
+    { ...priced("stlbMiss", "walk", WALKS, latency.stlbHit), ...missOf(latency.stlbHit) },
     priced("pageWalk", "walk", WALKS, latency.walk),
     ...MEMORY_LEVELS.map((level) =>
       priced(`dataReference${level}`, "memory", [`dataRef${level}`], latency[level]),
     ),
     priced("stlbHit", "memory", ["stlbHitLoad", "stlbHitStore", "stlbHitFetch"], latency.stlbHit),
   ];
+}
+
+/** A cost from a quantity. */
+function pricing(convert: Convert, clock: Clock) {
+  return (name: string, category: Category, primitives: readonly string[], of: Quantity): PrimitiveCost => {
+    const { value, low, high, tag } = convert(of, clock);
+    return { name, category, primitives, value, low, high, tag, source: of.source };
+  };
+}
+
+/** A walk comes after a look into the second-level TLB: that this takes as long as a hit there is assumed. */
+function missOf({ source }: Quantity): Pick<PrimitiveCost, "tag" | "source"> {
+  return { tag: "assumed", source: `a miss taken to cost what a hit does: ${source}` };
 }
 
 /** Times the share of a latency that a walk's reference costs. The product is known no better than that share. */
@@ -179,14 +187,6 @@ function kernelCosts(clock: Clock, kernel: KernelVersion): PrimitiveCost[] {
   const { costs } = readDataJson(costsFile, "costs", "kvm.json");
   return costs.map(({ kernels = [], ...priced }) => {
     const known = kernels.find(({ of }) => of.includes(kernel))?.cost ?? priced.cost;
-    return inTscCycles(priced, known, clock);
+    return pricing(toTscCycles, clock)(priced.name, priced.category, priced.primitives, known);
   });
-}
-
-function inTscCycles(
-  { name, category, primitives }: Pick<PrimitiveCost, "name" | "category" | "primitives">,
-  known: Quantity,
-  clock: Clock,
-): PrimitiveCost {
-  return { name, category, primitives, ...toTscCycles(known, clock), tag: known.tag, source: known.source };
 }

@@ -10,6 +10,11 @@ import { number, oneOf, text } from "./input.js";
 export const TAGS = ["measured", "derived", "assumed"] as const;
 export type Tag = (typeof TAGS)[number];
 
+/** How what rests on both is known. */
+export function weaker(one: Tag, other: Tag): Tag {
+  return TAGS[Math.max(TAGS.indexOf(one), TAGS.indexOf(other))];
+}
+
 /** Times. They are three units: the clock of a core changes, and that of the time-stamp counter does not. */
 export const TIME_UNITS = ["TSC cycles", "core cycles", "ns"] as const;
 

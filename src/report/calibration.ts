@@ -36,20 +36,25 @@ export function calibrationTable(calibration: HostCalibration): string {
     ...textTables(costColumns("is"), costs),
     wrapText(
       `${counted(times.length, "time")} ${times.length === 1 ? "fixes" : "fix"} ${counted(rank, "independent sum")} of ${counted(costs.length, "cost")}, and ` +
-        `${costs.filter(({ identified }) => identified).length} of these apart from all others. ` +
-        "The range of a cost that is not called derived is its prior's: no time narrows it.",
+        `${identifiedText(costs)}. A cost that is not called derived keeps nine tenths of its prior's range or more.`,
     ),
     ...groups("No time tells these apart", calibration.inseparable),
-    ...groups("Only sums of these are determined", calibration.confounded),
     ...leftOutLines(calibration).map((line) => wrapText(line)),
   ];
   return mailText(`${parts.join("\n\n")}\n`);
 }
 
+function identifiedText(costs: HostCalibration["costs"]): string {
+  const names = costs.filter(({ identified }) => identified).map(({ name }) => name);
+  return names.length === 0
+    ? "none of these by itself"
+    : `by themselves ${names.join(", ")}; of all others only sums`;
+}
+
 function contradiction(stretch: number): string {
   return (
-    `The times contradict each other: no costs meet all of them unless their tolerances are ${stretch.toFixed(2)} times ` +
-    `as wide. The ranges are for ${(ROOM * stretch).toFixed(2)} times as wide.`
+    `The times contradict each other, or the assumed ranges: no costs meet them unless their tolerances are ` +
+    `${stretch.toFixed(2)} times as wide. The ranges are for ${(ROOM * stretch).toFixed(2)} times as wide.`
   );
 }
 

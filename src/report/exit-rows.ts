@@ -256,7 +256,7 @@ export function exitRowsTable(study: ExitRowsStudy): string {
       { of: "simulated rows alone", errors: simulated },
     ]),
     wrap(
-      "error = (predicted - measured) / measured; bias: its median, signs counted. same path: another row has the same steps, so two " +
+      "error = (predicted - measured) / measured; bias: its median, signs counted, which says nothing here: the rows of a relation share one error, with either sign. same path: another row has the same steps, so two " +
         "measurements of one thing are compared, which is weak evidence. *: some steps are declared, not simulated.",
     ),
     ...machines.map(
@@ -264,7 +264,8 @@ export function exitRowsTable(study: ExitRowsStudy): string {
         `${heading("PREDICTED from the other rows", machine)}\n\n${textTable(PREDICTED, machine.rows)}${notesOf(machine)}`,
     ),
     wrap(
-      "What priors contribute: the range that the assumed costs leave of a row, and what is left of it by the other rows within 1%. " +
+      "What priors contribute: the range that the assumed costs leave of a row, and what is left of it by the other rows within 1%. Some " +
+        "priors were set with some of these rows in sight, as their sources say. " +
         "-: no costs meet these. A declared step that nobody priced costs up to the dearest row.",
     ),
     ...machines

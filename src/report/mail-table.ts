@@ -165,7 +165,7 @@ function notesOf(study: PciTestdevStudy): string[] {
     `Assumed: the CPU, one line each; what an exit evicts of the guest's cached paging structures (the ranges span ` +
       `${cases.join(", ")}, and the CPUs where none is named; L3 is never evicted); the range that ${assumed} of the ` +
       `${costs.length} costs start from; how far the references of a walk overlap, which sets the low end of their cost. ` +
-      "An exit for port I/O is charged as one for an EPT misconfiguration: a difference between them is in no range.",
+      "What an exit by an EPT entry takes more than one by an instruction, or less, is in the range of eptExitExtra.",
     `The ${rows.length} rows fix ${rank} sums of the ${costs.length} costs` +
       (identified.length === 0 ? "" : `, and by itself only ${identified.join(", ")}`) +
       (groups === "" ? "." : `. They cannot tell apart the costs within each of these groups: ${groups}.`),

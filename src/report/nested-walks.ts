@@ -99,7 +99,7 @@ export function plotNestedWalks(study: NestedWalkStudy): Figure {
       provenance: study.provenance,
       machine:
         `${study.machine}. 4-level paging and EPT; guest memory is contiguous; sizes of the paging-structure caches and of the nested ` +
-        "TLB are assumed; nothing overlaps, so cycles are an upper bound; bars are the ranges of the profile's latencies. No walks, no mark",
+        "TLB are assumed; bars: a walk's references overlap by up to half, and the latencies' ranges; the mark is the middle. No walks, no mark",
       plotHeight: PLOT_HEIGHT,
       left: 64,
       right: 24,

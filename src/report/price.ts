@@ -56,7 +56,22 @@ function headOf({ provenance: { version, model, data, seed }, conditions }: RunP
     "SIMULATED cycles, not measured on hardware [TSC cycles per access]",
     wrapText(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`),
     wrapText(conditionsText(conditions)),
+    ...fittedText(conditions),
   ].join("\n");
+}
+
+/** What is to be said of costs that were fitted. */
+function fittedText({ stretch }: PriceConditions): string[] {
+  if (stretch === undefined) return [];
+  const contradict =
+    stretch > 1
+      ? ` Its times contradict each other: the costs meet them within ${stretch.toFixed(1)} times their tolerances.`
+      : "";
+  return [
+    wrapText(
+      `Costs of a calibration to this machine. Their ranges are those of each cost by itself; the times it was fitted to tie them together, so the whole is known better than this.${contradict}`,
+    ),
+  ];
 }
 
 const PAGING_TEXTS = { ept: "EPT", npt: "nested page tables", shadow: "shadow paging" } as const;

@@ -1,8 +1,8 @@
 /**
  * Loops of loads, each waiting for the one before: what they make a processor do, and what that costs.
  *
- * The cost of a load is the sum of its parts, so nothing overlaps: it is an upper bound. A reference costs the latency of the
- * level that serves it. A load that misses the data TLB looks into the second-level TLB, and that costs what a hit there
+ * The cost of a load is the sum of its parts. A reference costs the latency of the level that serves it, one of a walk at its low
+ * end less, as far as it may overlap. A load that misses the data TLB looks into the second-level TLB, and that costs what a hit there
  * adds, whether it then hits or walks. Latencies are ranges, and so is the sum.
  */
 import type { Counts } from "../cost/counts.js";

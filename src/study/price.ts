@@ -2,7 +2,7 @@
  * The cycles of a run under the conditions that anybody asks for first: which processor, which kernel, mitigations on or off.
  */
 import type { CostProfile } from "../cost/cost-profile.js";
-import { loadCpu } from "../cost/cpu-profile.js";
+import { loadCpu, withTsc } from "../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../cost/input.js";
 import { type Price, priceCounts } from "../cost/price.js";
 import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
@@ -19,6 +19,8 @@ export interface PriceConditions
   /** What turns core cycles and ns of the processor's profile into TSC cycles, MHz. */
   readonly tsc: Quantity;
   readonly core: Quantity;
+  /** For costs of a calibration: by how much its times contradict each other, or 1. */
+  readonly stretch?: number;
 }
 
 export interface RunPrice extends Price {
@@ -43,19 +45,25 @@ export function priceRun(run: Run, { profile, ranges = {} }: PriceOptions = {}):
   const { scenario, counts, accesses } = run;
   const { cpu, kernel, patches, mitigations, paging, vcpus } = scenario;
   if (profile !== undefined) checkProfile(profile, scenario);
-  const processor = loadCpu(cpu);
+  const processor = profile === undefined ? loadCpu(cpu) : withTsc(loadCpu(cpu), profile.tscMhz);
   const costs = primitiveCosts(processor, kernel, { ...profile?.ranges, ...ranges });
   const { model, clock } = processor;
   return {
     provenance: provenanceOf(scenario.seed),
-    conditions: { cpu, model, kernel, patches, mitigations, paging, vcpus, ...clock },
+    conditions: {
+      ...{ cpu, model, kernel, patches, mitigations, paging, vcpus, ...clock },
+      ...(profile && { stretch: profile.stretch }),
+    },
     ...priceCounts(costs, counts, accesses),
   };
 }
 
-/** @throws InputError for a profile of another processor or kernel than the scenario's: figures belong to their machine */
-export function checkProfile(profile: CostProfile, scenario: Pick<Scenario, "cpu" | "kernel">): void {
-  for (const field of ["cpu", "kernel"] as const) {
+/** @throws InputError for a profile of another machine than the scenario's: figures belong to their machine */
+export function checkProfile(
+  profile: CostProfile,
+  scenario: Pick<Scenario, "cpu" | "kernel" | "mitigations">,
+): void {
+  for (const field of ["cpu", "kernel", "mitigations"] as const) {
     if (profile[field] === scenario[field]) continue;
     const allowed = `${JSON.stringify(scenario[field])}, as in the scenario: costs belong to their machine`;
     throw new InputError(`cost profile: ${field}`, notAllowed(profile[field]), allowed);

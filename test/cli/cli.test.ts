@@ -155,6 +155,9 @@ describe("exitlab run", () => {
   const profile = {
     cpu: scenario.cpu,
     kernel: scenario.kernel,
+    mitigations: "off",
+    tscMhz: 2600,
+    stretch: 1,
     costs: [
       {
         name: "eventfdSignal",

@@ -121,7 +121,7 @@ describe("a file of load latencies", () => {
     [
       "with a cell too few",
       `${header}page-random,2,64\n`,
-      'mine.csv: line 2, column cycles_per_load: "" is not allowed',
+      "mine.csv: Invalid Record Length: expect 4, got 3 on line 2",
     ],
     [
       "with an unknown pattern",

@@ -33,7 +33,7 @@ describe.each(cpuNames())("the costs on %s", (name) => {
 
   it("are positive but for what one exit costs more than another", () => {
     const negative = costs(loadCpu(name)).filter(({ low }) => low < 0);
-    expect(negative.map((cost) => cost.name)).toEqual(["eptViolationExtra"]);
+    expect(negative.map((cost) => cost.name)).toEqual(["eptExitExtra", "eptViolationExtra"]);
   });
 });
 
@@ -98,7 +98,7 @@ describe("the costs of an exit", () => {
   it("are the same parts for each kind: the transition, and KVM's common path", () => {
     expect(exits).toHaveLength(10);
     for (const exit of exits)
-      expect(parts(exit).filter((name) => name !== "eptViolationExtra")).toEqual([
+      expect(parts(exit).filter((name) => !name.endsWith("Extra"))).toEqual([
         "exitTransition",
         "vcpuEnterGuest",
         "handleExit",
@@ -106,7 +106,9 @@ describe("the costs of an exit", () => {
       ]);
   });
 
-  it("are more or less by something for EPT violations, and for no other kind", () => {
+  it("are more or less by something for those that an EPT entry causes, and by more for violations", () => {
+    const ofEntries = exits.filter((exit) => parts(exit).includes("eptExitExtra"));
+    expect(ofEntries).toEqual(["exitEptViolation", "exitEptMisconfig"]);
     expect(exits.filter((exit) => parts(exit).includes("eptViolationExtra"))).toEqual(["exitEptViolation"]);
     const [low, value, high] = rangeOf(costs(), "eptViolationExtra") ?? [];
     expect([low < 0, value, high > 0]).toEqual([true, 0, true]);
@@ -120,9 +122,9 @@ describe("the costs of KVM's own steps", () => {
     );
     expect(before).toEqual([300, 1900, 3500]);
     expect(after).toEqual([
-      [200, 500, 800],
-      [200, 500, 800],
-      [200, 500, 800],
+      [500, 650, 800],
+      [500, 650, 800],
+      [500, 650, 800],
     ]);
   });
 

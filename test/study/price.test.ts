@@ -236,7 +236,14 @@ describe("the price of a run", () => {
   const ranges = {
     hypercall: { low: 90, value: 100, high: 120, tag: "measured", source: "by hand" },
   } as const;
-  const profile = { cpu: scenario.cpu, kernel: scenario.kernel, ranges } as const;
+  const profile = {
+    cpu: scenario.cpu,
+    kernel: scenario.kernel,
+    mitigations: "off",
+    tscMhz: 2600,
+    stretch: 1,
+    ranges,
+  } as const;
 
   it("takes the costs of a profile, with what they say of themselves", () => {
     const { items } = priceRun(vmcall, { profile });
@@ -246,6 +253,17 @@ describe("the price of a run", () => {
       tag: "measured",
       source: "by hand",
     });
+  });
+
+  it("prices all else by the frequency of the profile's TSC, and says that its costs were fitted", () => {
+    const [slow, fast] = [2600, 3900].map((tscMhz) => priceRun(vmcall, { profile: { ...profile, tscMhz } }));
+    const value = ({ items }: typeof slow) => items.find(({ cost }) => cost === "exitTransition")?.each.value;
+    expect(value(fast)).toBeCloseTo(1.5 * (value(slow) ?? 0), 9);
+    expect(priceTable(fast).replaceAll("\n", " ")).toContain("against a time-stamp counter at 3900 MHz");
+    expect(priceTable(fast)).toMatch(/Costs of a calibration to this machine\./);
+    expect(priceTable(priceRun(vmcall))).not.toMatch(/calibration/);
+    const stretched = priceTable(priceRun(vmcall, { profile: { ...profile, stretch: 2.5 } }));
+    expect(stretched.replaceAll("\n", " ")).toContain("within 2.5 times their tolerances");
   });
 
   it("takes ranges by hand before those of the profile; nobody has measured them", () => {
@@ -261,6 +279,10 @@ describe("the price of a run", () => {
     [
       { cpu: "sandy-bridge-ep" },
       'cost profile: cpu: "sandy-bridge-ep" is not allowed; allowed: "haswell-ep-e5-2660v3"',
+    ],
+    [
+      { mitigations: "auto" },
+      'cost profile: mitigations: "auto" is not allowed; allowed: "off", as in the scenario',
     ],
     [
       { kernel: "v6.19" },

@@ -4,7 +4,7 @@
 import { resolve } from "node:path";
 import { Calibration } from "../../cost/calibration.js";
 import type { CostProfileFile } from "../../cost/cost-profile.js";
-import { type CpuProfile, loadCpu } from "../../cost/cpu-profile.js";
+import { loadCpu, withTsc } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../../cost/input.js";
 import { primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
@@ -78,7 +78,8 @@ export async function calibrate(
   options: CalibrateOptions,
 ): Promise<HostCalibration> {
   const { kernel, mitigations = "off", scenario } = options;
-  const cpu = withTsc(loadCpu(options.cpu), options.tscMhz);
+  const profile = loadCpu(options.cpu);
+  const cpu = options.tscMhz === undefined ? profile : withTsc(profile, options.tscMhz);
   const tscMhz = cpu.clock.tsc.value;
   if (new Set(files.map((file) => resolve(file))).size < files.length)
     throw new InputError("files", notAllowed(files), "each file once");
@@ -141,7 +142,9 @@ function costsOf(calibration: Calibration, source: string): CostEstimate[] {
         high: Math.min(high, Math.max(bounds.high, fitted)),
       },
       identified: identified.has(index),
-      ...(isNarrowed ? { tag: "derived", source } : { tag: known.tag, source: known.source }),
+      ...(isNarrowed
+        ? { tag: "derived", source }
+        : { tag: known.tag, source: `${known.source}; the value within the range ${source}` }),
     };
   });
 }
@@ -151,21 +154,16 @@ function stretched(equations: readonly Equation[], by: number): Equation[] {
   return equations.map((equation) => ({ ...equation, tolerance: equation.tolerance * by }));
 }
 
-/** The profile with the frequency of the host's TSC, where it is known. */
-function withTsc(cpu: CpuProfile, mhz: number | undefined): CpuProfile {
-  if (mhz === undefined) return cpu;
-  if (!(mhz > 0 && Number.isFinite(mhz))) throw new InputError("tscMhz", notAllowed(mhz), "MHz, more than 0");
-  const tsc = { ...cpu.clock.tsc, value: mhz, low: mhz, high: mhz };
-  return { ...cpu, clock: { ...cpu.clock, tsc } };
-}
-
 /** Writes a calibration as a cost profile, whole or not at all. @throws InputError for a file that cannot be written */
 export function saveCostProfile(calibration: HostCalibration, path: string): void {
-  const { costs, cpu, kernel, ...rest } = calibration;
+  const { costs, cpu, kernel, mitigations, tscMhz, stretch, ...rest } = calibration;
   const tracing = new Set(tracingCosts(loadCpu(cpu)).map(({ name }) => name));
   const profile: CostProfileFile = {
     cpu,
     kernel,
+    mitigations,
+    tscMhz,
+    stretch,
     // What a tracer adds is no cost of a run.
     costs: costs
       .filter(({ name }) => !tracing.has(name))

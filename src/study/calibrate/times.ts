@@ -1,7 +1,7 @@
 /** Times that people have, from the files that their tools print: whatever kind a file is of, it shows by itself. */
 import { readFileSync } from "node:fs";
 import { type ExitTime, parseExitTimes } from "../../cost/exit-times.js";
-import { InputError } from "../../cost/input.js";
+import { InputError, notAllowed } from "../../cost/input.js";
 import { readMeasurement } from "../../cost/measurements.js";
 import { parsePerfKvmStat } from "../../cost/perf-kvm-stat.js";
 import { parseVmexit, type VmexitRow } from "../../cost/vmexit-output.js";
@@ -44,6 +44,8 @@ export function readTimes(path: string, tscMhz: number): Timed[] {
   switch (source) {
     case "CSV": {
       const rows = readMeasurement(path);
+      if (rows.tscMhz !== null && rows.tscMhz !== tscMhz)
+        throw new InputError(`${path}: tsc_mhz`, notAllowed(rows.tscMhz), `${tscMhz}, as for all the times`);
       return rows.names.map((name) => timed(name, rows.row(name), rows.spread(name)));
     }
     case "perf kvm stat":

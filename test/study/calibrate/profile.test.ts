@@ -100,12 +100,15 @@ describe("a malformed cost profile", () => {
     tag: "derived",
     source: "me",
   };
-  const whole = { cpu: MACHINE.cpu, kernel: MACHINE.kernel, costs: [cost] };
+  const whole = { ...MACHINE, tscMhz: 2600, stretch: 1, costs: [cost] };
   const withCost = (change: object) => ({ ...whole, costs: [cost, { ...cost, ...change }] });
 
   it.each([
     [{ ...whole, cpu: undefined }, "cpu: is missing"],
     [{ ...whole, kernel: "v5.0" }, 'kernel: "v5.0" is not allowed; allowed: one of v3.9'],
+    [{ ...whole, mitigations: "some" }, 'mitigations: "some" is not allowed; allowed: one of off, auto'],
+    [{ ...whole, tscMhz: 0 }, "tscMhz: 0 is not allowed"],
+    [{ ...whole, stretch: 0.5 }, "stretch: 0.5 is not allowed"],
     [{ ...whole, costs: {} }, "costs: {} is not allowed; allowed: a list of costs"],
     [withCost({ name: "" }), 'costs[1].name: "" is not allowed'],
     [withCost({ value: "40" }), 'costs[1].value: "40" is not allowed'],
