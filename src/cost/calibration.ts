@@ -189,7 +189,8 @@ export class Calibration {
   /** Groups of costs within which a change of one can be made up for by others: only sums of them are determined. */
   get confounded(): string[][] {
     const projection = this.projection();
-    const rest = new Set(this.used.filter((index) => !this.identified.includes(index)));
+    const { identified } = this;
+    const rest = new Set(this.used.filter((index) => !identified.includes(index)));
     const groups: number[][] = [];
     for (const first of rest) {
       rest.delete(first);
