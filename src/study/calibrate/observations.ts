@@ -49,7 +49,7 @@ export interface Equations {
 }
 
 /** Costs of an exit outside of its tracepoints. */
-const OUTSIDE = ["exitTransition", "eptViolationExtra", "exitMitigation", "vcpuEnterGuest"];
+const OUTSIDE = ["exitTransition", "eptExitExtra", "eptViolationExtra", "exitMitigation", "vcpuEnterGuest"];
 
 /** What the recording of an event is called among the costs. */
 const RECORDING: Readonly<Partial<Record<TimeSource, string>>> = {

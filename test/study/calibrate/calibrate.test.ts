@@ -115,7 +115,7 @@ describe("a calibration to a host whose costs are known", () => {
       expect(after.rank).toBeGreaterThan(before.rank);
       const said = calibrationTable(after).replaceAll("\n", " ");
       expect(said).toContain(
-        "No time tells these apart: stlbMiss, pageWalk; exitTransition, vcpuEnterGuest;",
+        "No time tells these apart: stlbMiss, pageWalk, eptExitExtra; exitTransition, vcpuEnterGuest;",
       );
     }
   });

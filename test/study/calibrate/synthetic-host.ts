@@ -38,7 +38,13 @@ export const ROWS = [
 ];
 
 /** What is over when the clock of perf and ftrace starts, or comes after it has stopped. */
-const OUTSIDE = new Set(["exitTransition", "eptViolationExtra", "exitMitigation", "vcpuEnterGuest"]);
+const OUTSIDE = new Set([
+  "exitTransition",
+  "eptExitExtra",
+  "eptViolationExtra",
+  "exitMitigation",
+  "vcpuEnterGuest",
+]);
 
 export class SyntheticHost {
   /** Cycles of each cost, somewhere in its prior range. */
