@@ -87,9 +87,18 @@ export {
   type SideInput,
   studyComparison,
 } from "./study/comparison.js";
+export { type Conditions, conditionsOf } from "./study/conditions.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
 export { type ErrorSummary, summarise } from "./study/errors.js";
 export { type ExitMachine, type ExitRow, type ExitRowsStudy, studyExitRows } from "./study/exit-rows.js";
+export {
+  type EqualExits,
+  type ExitDurations,
+  type ExitsStudy,
+  exitsOf,
+  type SimulatedExits,
+  studyExits,
+} from "./study/exits.js";
 export {
   type FaultStep,
   type LifeOfFault,
@@ -138,6 +147,7 @@ export { Interrupted } from "./study/sweep/interrupt.js";
 export { LocalExecutor } from "./study/sweep/local.js";
 export { mergeSweep } from "./study/sweep/merge.js";
 export { type PlannedPoint, type PlanOptions, planSweep, type SweepPlan } from "./study/sweep/plan.js";
+export { readSweep } from "./study/sweep/read.js";
 export type { SweepInput, SweepSpec } from "./study/sweep/spec.js";
 export {
   type FailedPoint,

@@ -1,14 +1,31 @@
-/** What the commands read: JSON files and numbers. */
+/** What the commands read: JSON, in files or as it stands, and numbers. */
 import { readFileSync } from "node:fs";
 import { InputError, notAllowed } from "../cost/input.js";
+import { inlineJson } from "../study/command.js";
 
-/** Whatever a JSON file holds: who takes it checks it. */
-export function readJson<T>(path: string): T {
+/** Whether an argument is JSON itself, and no file with it. */
+export function isJson(given: string): boolean {
+  return given.trimStart().startsWith("{");
+}
+
+/** Whatever JSON an argument is, or the file that it names holds: who takes it checks it. */
+export function readJson<T>(given: string): T {
   try {
-    return JSON.parse(readFileSync(path, "utf8"));
+    return JSON.parse(isJson(given) ? given : readFileSync(given, "utf8"));
   } catch (error) {
-    throw new InputError(path, (error as Error).message, "a readable file with JSON");
+    const allowed = "a readable file with JSON, or JSON that begins with {";
+    throw new InputError(nameOf(given, "JSON"), (error as Error).message, allowed);
   }
+}
+
+/** What errors call such an argument: a file by its path. */
+export function nameOf(given: string, what: string): string {
+  return isJson(given) ? what : given;
+}
+
+/** The argument as a command repeats it. */
+export function repeated(given: string): string {
+  return isJson(given) ? inlineJson(readJson(given)) : given;
 }
 
 /** A whole number; its range is checked where the value is used. */

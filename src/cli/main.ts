@@ -7,19 +7,21 @@ import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
 import { MITIGATIONS } from "../kvm/kvm.js";
-import { EXIT_EVICTS } from "../kvm/x86.js";
+import { closeKeptRenderer } from "../report/kept-renderer.js";
 import { packageVersion, warnIfStale } from "../study/provenance.js";
 import { Interrupted } from "../study/sweep/interrupt.js";
 import { calibrateCommand } from "./calibrate.js";
 import { conformCommand } from "./conform.js";
 import { cpusCommand } from "./cpus.js";
+import { exportCommand } from "./export.js";
 import { mergeCommand } from "./merge.js";
 import { planCommand } from "./plan.js";
 import { runCommand } from "./run.js";
 import { scenarioCommand } from "./scenario.js";
-import { studyCommand } from "./study.js";
+import { addStudyCommands } from "./study.js";
 import { sweepCommand } from "./sweep.js";
 import { workerCommand } from "./worker.js";
+import { FORMATS_OPTION } from "./write-report.js";
 
 const EXIT_CODES = `
 Exit codes:
@@ -34,34 +36,33 @@ const program = new Command("exitlab")
   .addHelpText("after", EXIT_CODES)
   .showHelpAfterError();
 
-program
-  .command("study")
-  .description("run a study and print its table for a mail")
-  .addArgument(program.createArgument("<name>", "which study").choices(["pci-testdev"]))
-  .addOption(new Option("--cpu <name>", "processor that the rows are shown for").choices(cpuNames()))
-  .addOption(new Option("--exit-evicts <what>", "what an exit evicts there").choices([...EXIT_EVICTS]))
-  .option("--measurement <file.csv>", "rows of a machine of your own, in place of those of 2013")
-  .option(
-    "--cost <name=low..high>",
-    "another prior range for a cost, in cycles; may be repeated",
-    collect,
-    [],
-  )
-  .option("--accesses <n>", "guest instructions per row")
-  .option("--seed <n>", "seed of the workload")
-  .option("--out <folder>", "also write charts, rows and table into this folder")
-  .addHelpText("after", "\nExample:\n  exitlab study pci-testdev --cpu ivy-bridge-i7-3770k --out out")
-  .action(studyCommand);
+addStudyCommands(program);
 
 program
   .command("run")
-  .description("run one scenario and print what was counted, and what each cost in it comes from")
-  .argument("<scenario.json>", "a scenario")
+  .description("run one scenario and print what was counted, what each cost in it comes from, and its exits")
+  .argument("<scenario.json>", "a scenario, in a file or as JSON that begins with {")
   .option("--json", "print JSON")
   .option("--costs <profile.json>", "costs as exitlab calibrate wrote them for this processor and kernel")
   .option("--ftrace <file>", "also write the last 65536 events of KVM's tracepoints, as ftrace text")
   .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
   .action(runCommand);
+
+program
+  .command("export")
+  .description("write figures, rows and mail of a result, or of a scenario, into a folder")
+  .argument(
+    "<result>",
+    "results.jsonl of a sweep or its folder, what run --json printed, or a scenario, in a file or as JSON",
+  )
+  .requiredOption("--out <folder>", "where to")
+  .option(...FORMATS_OPTION)
+  .option("--x <field>", "horizontal axis of a sweep (default: the field with most values)")
+  .addHelpText(
+    "after",
+    "\nExamples:\n  exitlab export out/doorbells --out report --formats svg,csv\n  exitlab export scenario.json --out report",
+  )
+  .action(exportCommand);
 
 program
   .command("scenario")
@@ -95,7 +96,10 @@ program
     new Option("--mitigations <state>", "as the host was booted (default: off)").choices(MITIGATIONS),
   )
   .option("--tsc-mhz <n>", "frequency of its TSC (default: the profile's)")
-  .option("--scenario <file.json>", "what the guest did while perf or ftrace recorded it")
+  .option(
+    "--scenario <file.json>",
+    "what the guest did while perf or ftrace recorded it, in a file or as JSON",
+  )
   .option("-o, --output <profile.json>", "also write the costs, for run --costs")
   .option("--json", "print JSON")
   .addHelpText(
@@ -104,7 +108,8 @@ program
   )
   .action(calibrateCommand);
 
-const SWEEP = "a sweep: name, base scenario, axes, zip, exclude, seeds";
+const SWEEP =
+  "a sweep: name, base scenario, axes, zip, exclude, seeds; in a file or as JSON that begins with {";
 const OUT = ["--out <folder>", "folder of its journal and results (default: out/ and its name)"] as const;
 const SHARD = ["--shard <i/N>", "only the i-th of N parts; merge joins them"] as const;
 
@@ -165,14 +170,18 @@ program
   .addHelpText("after", "\nExample:\n  exitlab conform ept.jsonl.gz")
   .action(conformCommand);
 
-function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value];
-}
-
+// A reader that has seen enough, such as head, ends the program without a word.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit();
+});
 warnIfStale();
 try {
   await program.parseAsync();
 } catch (error) {
   process.stderr.write(`exitlab: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = error instanceof Interrupted ? 128 + constants.signals[error.signal] : 1;
+} finally {
+  // Else it would wait for another figure.
+  await closeKeptRenderer();
 }

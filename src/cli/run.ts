@@ -1,17 +1,20 @@
-/** `exitlab run`: the counts of one scenario, and their price. */
+/** `exitlab run`: the counts of one scenario, their price, and its exits. */
 import { writeFileSync } from "node:fs";
-import { readCostProfile } from "../cost/cost-profile.js";
+import { type CostProfile, readCostProfile } from "../cost/cost-profile.js";
 import { InputError } from "../cost/input.js";
+import { ExitCounts } from "../kvm/exit-counts.js";
 import { printFtrace } from "../kvm/ftrace.js";
 import { Trace } from "../kvm/trace.js";
-import { priceTable } from "../report/price.js";
+import type { Report } from "../report/export.js";
+import { runReport } from "../report/run-report.js";
 import { terminalLine } from "../report/terminal-line.js";
-import { textTable } from "../report/text-table.js";
-import { checkProfile, priceRun, type RunPrice } from "../study/price.js";
+import { exitlabCommand } from "../study/command.js";
+import { exitsOf } from "../study/exits.js";
+import { checkProfile, priceRun } from "../study/price.js";
 import { modelVersion, packageVersion } from "../study/provenance.js";
-import { type Run, replay } from "../study/run/run.js";
-import { hex, parseScenario } from "../study/run/scenario.js";
-import { readJson } from "./input.js";
+import { replay } from "../study/run/run.js";
+import { parseScenario, type Scenario } from "../study/run/scenario.js";
+import { nameOf, readJson, repeated } from "./input.js";
 
 interface Options {
   readonly json?: boolean;
@@ -19,84 +22,57 @@ interface Options {
   readonly costs?: string;
 }
 
-export async function runCommand(path: string, { json = false, ftrace, costs }: Options): Promise<void> {
-  const scenario = parseScenario(readJson<unknown>(path), path);
+export async function runCommand(given: string, { json = false, ftrace, costs }: Options): Promise<void> {
+  const what = nameOf(given, "scenario");
+  const scenario = parseScenario(readJson<unknown>(given), what);
+  const trace = ftrace === undefined ? undefined : new Trace();
+  const command = exitlabCommand(
+    ...["run", repeated(given)],
+    ...(costs === undefined ? [] : ["--costs", costs]),
+    ...(ftrace === undefined ? [] : ["--ftrace", ftrace]),
+    ...(json ? ["--json"] : []),
+  );
   const profile = costs === undefined ? undefined : readCostProfile(costs);
+  const report = await reportOfScenario(scenario, { what, command, profile, trace });
+  if (ftrace !== undefined && trace !== undefined) writeFtrace(ftrace, trace, scenario);
+  process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : report.text);
+}
+
+/** How a scenario is run. */
+interface Running {
+  /** What errors call the scenario. */
+  readonly what: string;
+  /** That makes the report again. */
+  readonly command: string;
+  readonly profile?: CostProfile | undefined;
+  readonly trace?: Trace | undefined;
+}
+
+/** Runs a scenario, and shows on a terminal how far it is. @throws InputError as `replay()` and `priceRun()` */
+export async function reportOfScenario(
+  scenario: Scenario,
+  { what, command, profile, trace }: Running,
+): Promise<Report> {
   // Before what may take hours.
   if (profile !== undefined) checkProfile(profile, scenario);
-  const trace = ftrace === undefined ? undefined : new Trace();
+  const exitCounts = new ExitCounts();
   const line = terminalLine(process.stderr);
   const onProgress = (bytes: number, totalBytes: number) =>
     line.show(`${((100 * bytes) / totalBytes).toFixed(0)}% of the recording`);
-  const result = await replay(scenario, path, { onProgress, ...(trace && { trace }) });
+  const run = await replay(scenario, what, { onProgress, exitCounts, ...(trace && { trace }) });
   line.clear();
-  const price = priceRun(result, { ...(profile && { profile }) });
-  if (ftrace !== undefined && trace !== undefined) writeFtrace(ftrace, trace, result);
-  if (json) {
-    const version = { version: packageVersion(), model: modelVersion() };
-    process.stdout.write(`${JSON.stringify({ ...version, ...result, price }, null, 2)}\n`);
-  } else {
-    process.stdout.write(table(result, price));
-  }
-}
-
-/** Counts in all and per access, without the zeros, then as a PMU shows them; then the signals, and the price. */
-function table(result: Run, price: RunPrice): string {
-  const { scenario, accesses, counts, pmu, signals } = result;
-  const { cpu, kernel, paging, vcpus, seed, ioeventfds, doorbells } = scenario;
-  const lines = [
-    `SIMULATED, not hardware: exitlab ${packageVersion()}, model ${modelVersion()}, seed ${seed}`,
-    `${cpu}, ${kernel}, ${paging}, ${accesses} accesses${vcpus > 1 ? ` by ${vcpus} vCPUs` : ""}`,
-    "",
-    countTable("primitive", counts, accesses),
-    "",
-    countTable("as a PMU event", pmu, accesses),
-    ...ioeventfds.map(({ addr }, index) => `ioeventfds[${index}] at ${hex(addr)}: ${signals[index]} signals`),
-    ...(doorbells === undefined
-      ? []
-      : [`doorbells at ${hex(doorbells.address)}: ${sum(signals.slice(ioeventfds.length))} signals`]),
-    ...precisionLines(result),
-    ...recordingLines(result),
-    "",
-    priceTable(price).trimEnd(),
-  ];
-  return `${lines.join("\n")}\n`;
-}
-
-function precisionLines({ precision, scenario }: Run): string[] {
-  if (precision === undefined) return [];
-  const { mean, halfWidth, warmUp, reached } = precision;
-  const figure = `${scenario.precision?.of} per instruction: ${mean.toFixed(4)} +- ${halfWidth.toFixed(4)}`;
-  return [`${figure}, after ${warmUp} of warm-up${reached ? "" : "; the wanted precision was NOT reached"}`];
-}
-
-function recordingLines({ recording }: Run): string[] {
-  if (recording === undefined) return [];
-  const { lines, steps, leftOut, notes } = recording;
-  return [
-    `recording: ${lines} lines, ${steps} steps`,
-    ...Object.entries(leftOut).map(([kind, count]) => `left out: ${count} x ${kind}`),
-    ...notes,
-  ];
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
-}
-
-function countTable(header: string, counts: Readonly<Record<string, number>>, accesses: number): string {
-  return textTable(
-    [
-      { header, align: "left", text: ([name]) => name },
-      { header: "count", align: "right", text: ([, count]) => String(count) },
-      { header: "per access", align: "right", text: ([, count]) => (count / accesses).toFixed(4) },
-    ],
-    Object.entries(counts).filter(([, count]) => count !== 0),
-  );
+  const options = { ...(profile && { profile }) };
+  const exits = exitsOf(run, exitCounts, options);
+  // That of the exits says what the costs were fitted to.
+  const provenance = { ...exits.provenance, command };
+  return runReport(run, {
+    price: { ...priceRun(run, options), provenance },
+    exits: { ...exits, provenance },
+  });
 }
 
 /** The last events of the run, as the kernel's own trace file has them. */
-function writeFtrace(path: string, trace: Trace, { scenario: { kernel, cpu, seed } }: Run): void {
+function writeFtrace(path: string, trace: Trace, { kernel, cpu, seed }: Scenario): void {
   const notes = [
     `exitlab ${packageVersion()}, model ${modelVersion()}, ${cpu}, Linux ${kernel.slice(1)}, seed ${seed}`,
   ];

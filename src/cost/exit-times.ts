@@ -16,6 +16,8 @@ export interface ExitTime {
   /** The kernel's name, such as EPT_MISCONFIG, or the number where there is none. */
   readonly reason: string;
   readonly samples: number;
+  /** Each of them, in the order of their ends. */
+  readonly timesUs: readonly number[];
   readonly meanUs: number;
   /** Of the mean; null with one sample. */
   readonly standardErrorUs: number | null;
@@ -169,6 +171,7 @@ function summary(reason: string, pairs: readonly Pair[]): ExitTime {
   return {
     reason,
     samples,
+    timesUs: times,
     meanUs,
     standardErrorUs: samples > 1 ? Math.sqrt(squares / (samples - 1) / samples) : null,
     minUs: times.reduce((least, time) => Math.min(least, time)),

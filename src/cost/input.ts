@@ -124,7 +124,7 @@ export function parseInput<T>(schema: z.ZodType<T>, value: unknown, what: string
     throw new InputError(
       place(what, [...at, key]),
       `is an unknown field${suggestion(key, known)}`,
-      known.join(", "),
+      known.join(", ") || "no field",
     );
   }
   throw new InputError(place(what, at), notAllowed(valueAt(value, at)), issue.message);
@@ -156,6 +156,22 @@ export function describeFields(schema: z.ZodType, prefix = ""): FieldDescription
     const described = (unwrap(value) as z.ZodType).description ?? "an object";
     return [{ field, allowed: described, default: defaultOf(value) }, ...describeFields(value, field)];
   });
+}
+
+/** A parsed value without the fields of its objects that have their defaults. */
+export function withoutDefaults(schema: z.ZodType, value: unknown): unknown {
+  const inner = unwrap(schema);
+  if (Array.isArray(value) && inner instanceof z.ZodArray)
+    return value.map((element) => withoutDefaults(inner.element as z.ZodType, element));
+  if (!(inner instanceof z.ZodObject) || typeof value !== "object" || value === null) return value;
+  const fields = inner.shape as Record<string, z.ZodType>;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(
+        ([key, field]) => JSON.stringify(field) !== JSON.stringify(fields[key].safeParse(undefined).data),
+      )
+      .map(([key, field]) => [key, withoutDefaults(fields[key], field)]),
+  );
 }
 
 function defaultOf(schema: z.ZodType): string {

@@ -115,6 +115,18 @@ export function primitiveCosts(
   return costs;
 }
 
+/**
+ * Costs of an exit that lie before kvm_exit and behind kvm_entry. The tracepoints stand in vcpu_enter_guest() of
+ * arch/x86/kvm/x86.c and what it calls to run the vCPU.
+ */
+export const OUTSIDE_OF_TRACEPOINTS: readonly string[] = [
+  "exitTransition",
+  "eptExitExtra",
+  "eptViolationExtra",
+  "exitMitigation",
+  "vcpuEnterGuest",
+];
+
 /** What loads of a processor without a hypervisor cost, in core cycles. */
 export function loadCosts(cpu: CpuProfile): PrimitiveCost[] {
   return memoryCosts(cpu, toCoreCycles);

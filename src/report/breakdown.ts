@@ -1,12 +1,13 @@
 /**
  * Where the cycles of an access go: six measured rows, each a simulated bar by cost category with the measured value on it.
  */
-import { CATEGORIES, type Category } from "../cost/primitive-costs.js";
+import { CATEGORIES } from "../cost/primitive-costs.js";
 import type { CalibratedRow, PciTestdevStudy } from "../study/result.js";
-import { cyclesAxis, type Figure, figureLayout, plotlyText } from "./figure.js";
+import { categoryBars } from "./category-bars.js";
+import { cyclesAxis, Figure, plotlyText } from "./figure.js";
 import { cycles, percent } from "./format.js";
 import type { Records } from "./records.js";
-import { barMarker, CATEGORY_FILLS, CHARACTER_WIDTH, INK, LABEL_TICKS } from "./theme.js";
+import { CHARACTER_WIDTH, INK, LABEL_TICKS } from "./theme.js";
 
 const ROW_HEIGHT = 52;
 /** Room for the words behind the longest bar. */
@@ -28,44 +29,29 @@ export function plotBreakdown(study: PciTestdevStudy): Figure {
   const { rows } = study;
   const widest = Math.max(...rows.flatMap(({ measured, simulated }) => [measured, simulated]));
   const longest = Math.max(...rows.map(({ name }) => name.length));
-  // A category without a cycle in any row would only lengthen the legend.
-  const categories = CATEGORIES.filter((category) => rows.some(({ breakdown }) => breakdown[category] !== 0));
-  return {
-    data: [...categories.map((category) => bar(rows, category)), measuredMarks(rows), residuals(rows)],
-    layout: figureLayout({
-      title: "SIMULATED: what an access costs, by category, and what was measured",
-      provenance: study.provenance,
-      machine: `${study.provenance.machine}; shown as ${study.provenance.shownAs}`,
-      plotHeight: ROW_HEIGHT * rows.length,
-      left: 24 + longest * CHARACTER_WIDTH,
-      right: RESIDUAL_WIDTH,
-      rest: {
-        barmode: "stack",
-        bargap: 0.4,
-        xaxis: {
-          ...cyclesAxis("TSC cycles per access"),
-          range: [0, widest],
-          zerolinecolor: INK,
-        },
-        yaxis: { type: "category", autorange: "reversed", ...LABEL_TICKS },
+  return new Figure({
+    title: "SIMULATED: what an access costs, by category, and what was measured",
+    provenance: study.provenance,
+    machine: `${study.provenance.machine}; shown as ${study.provenance.shownAs}`,
+    plotHeight: ROW_HEIGHT * rows.length,
+    left: 24 + longest * CHARACTER_WIDTH,
+    right: RESIDUAL_WIDTH,
+    rest: {
+      barmode: "stack",
+      bargap: 0.4,
+      xaxis: {
+        ...cyclesAxis("TSC cycles per access"),
+        range: [0, widest],
+        zerolinecolor: INK,
       },
-    }),
-  };
+      yaxis: { type: "category", autorange: "reversed", ...LABEL_TICKS },
+    },
+    data: [...categoryBars(rows), measuredMarks(rows), residuals(rows)],
+    table: () => tableBreakdown(study),
+  });
 }
 
 const namesOf = (rows: readonly CalibratedRow[]) => rows.map(({ name }) => plotlyText(name));
-
-function bar(rows: readonly CalibratedRow[], category: Category): Figure["data"][number] {
-  return {
-    type: "bar",
-    orientation: "h",
-    name: category,
-    y: namesOf(rows),
-    x: rows.map(({ breakdown }) => breakdown[category]),
-    marker: barMarker(CATEGORY_FILLS[category]),
-    hovertemplate: `%{y}<br>${category}: %{x:.1f} cycles<extra></extra>`,
-  };
-}
 
 function measuredMarks(rows: readonly CalibratedRow[]): Figure["data"][number] {
   return {

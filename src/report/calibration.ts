@@ -2,19 +2,17 @@
 import { type CalibratedTime, type HostCalibration, ROOM } from "../study/calibrate/calibrate.js";
 import { costColumns } from "./costs.js";
 import { cycles, percent } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTables, wrapText } from "./text-table.js";
+import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 
 /** One record per measured time, TSC cycles; the residual is a share of the measured one. */
 export function tableCalibratedTimes(calibration: HostCalibration): Records {
   return calibration.times.map((time) => ({ ...time }));
 }
 
-/** Characters of a name that leave a line room for what stands around it. */
-const WORD = 60;
-
 const TIMES: readonly TextColumn<CalibratedTime>[] = [
-  { header: "time", align: "left", text: ({ name }) => name },
+  { header: simulated("time"), align: "left", text: ({ name }) => name },
   { header: "from", align: "left", text: ({ source }) => source },
   { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
   { header: "+-", align: "right", text: ({ tolerance }) => cycles(tolerance) },
@@ -24,16 +22,11 @@ const TIMES: readonly TextColumn<CalibratedTime>[] = [
 
 /** The same for a terminal or a mail: names of files and of rows are theirs who wrote them, and are shown as a mail can. */
 export function calibrationTable(calibration: HostCalibration): string {
-  const { cpu, kernel, mitigations, tscMhz, times, costs, rank, stretch } = calibration;
-  const { version, model, data } = calibration.provenance;
+  const { provenance, tscMhz, times, costs, rank, stretch } = calibration;
   const parts = [
-    wrapText(
-      `Costs of ${cpu}, Linux ${kernel.slice(1)}, mitigations ${mitigations} [TSC cycles at ${tscMhz} MHz]: ` +
-        `exitlab ${version}, model ${model}, data ${data}`,
-    ),
-    ...textTables(TIMES, times),
+    ...headed(`Times against the fit [TSC cycles at ${tscMhz} MHz]`, textTables(TIMES, times)),
     ...(stretch > 1 ? [wrapText(contradiction(stretch))] : []),
-    ...textTables(costColumns("is"), costs),
+    ...headed("Costs, known before and left by the fit [TSC cycles]", textTables(costColumns("is"), costs)),
     wrapText(
       `${counted(times.length, "time")} ${times.length === 1 ? "fixes" : "fix"} ${counted(rank, "independent sum")} of ${counted(costs.length, "cost")}, and ` +
         `${identifiedText(costs)}. A cost that is not called derived keeps nine tenths of its prior's range or more.`,
@@ -41,7 +34,7 @@ export function calibrationTable(calibration: HostCalibration): string {
     ...groups("No time tells these apart", calibration.inseparable),
     ...leftOutLines(calibration).map((line) => wrapText(line)),
   ];
-  return mailText(`${parts.join("\n\n")}\n`);
+  return mail({ provenance, parts });
 }
 
 function identifiedText(costs: HostCalibration["costs"]): string {
@@ -67,18 +60,12 @@ function groups(what: string, of: readonly (readonly string[])[]): string[] {
 function leftOutLines({ leftOut }: HostCalibration): string[] {
   const names = new Map<string, string[]>();
   for (const { file, name, reason } of leftOut) {
-    const why = `of ${word(file)}: ${reason}`;
-    names.set(why, [...(names.get(why) ?? []), word(name)]);
+    const why = `of ${file}: ${reason}`;
+    names.set(why, [...(names.get(why) ?? []), name]);
   }
   return [...names].map(([why, of]) => `Left out: ${of.join(", ")} ${why}.`);
 }
 
 function counted(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? "" : "s"}`;
-}
-
-/** In ASCII, and the end of what is too long for a line. */
-function word(name: string): string {
-  const ascii = name.replaceAll(/[^\x21-\x7e]/gu, "?");
-  return ascii.length <= WORD ? ascii : `...${ascii.slice(-WORD)}`;
 }

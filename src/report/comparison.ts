@@ -5,15 +5,13 @@
 import type { SobolIndices } from "../cost/sensitivity.js";
 import type { Spread } from "../cost/uncertainty.js";
 import type { ComparedSide, Comparison } from "../study/comparison.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
 import { cycles, range, signed, smallCycles } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
+import { headed, MAIL_WIDTH, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 import { FONT, GRID, INK, SIMULATED_RANGE } from "./theme.js";
 import type { Tornado } from "./tornado.js";
-
-/** Narrower than other tables, to be quoted in an answer to an answer. */
-const WIDTH = 72;
 
 const UNIT = "TSC cycles per access";
 const PLOT_HEIGHT = 300;
@@ -54,10 +52,18 @@ export function tornadoOf({ a, b, swings, provenance, machine }: Comparison, mos
   return { result: `${a.name} - ${b.name}`, unit: UNIT, swings, most, provenance, machine };
 }
 
+/** One record per point of `plotComparison`: a difference, A less B, and the share of the draws that is at most that. */
+export function tableDifference({ differenceByDraw }: Comparison): Records {
+  return evenly(differenceByDraw.length).map((index) => ({
+    difference: differenceByDraw[index],
+    share: (index + 1) / differenceByDraw.length,
+  }));
+}
+
 /** The difference over the draws, in ascending order: how large a share of them is at most so much. Zero is marked. */
 export function plotComparison(comparison: Comparison): Figure {
-  const { a, b, difference, differenceByDraw, provenance, machine } = comparison;
-  const shown = evenly(differenceByDraw.length);
+  const { a, b, difference, provenance, machine } = comparison;
+  const points = tableDifference(comparison);
   const side = (x: number, xanchor: string, name: string, xshift: number) => ({
     text: `${plotlyText(name)} costs less`,
     x,
@@ -69,48 +75,45 @@ export function plotComparison(comparison: Comparison): Figure {
     showarrow: false,
     font: { ...FONT, size: 11 },
   });
-  return {
+  return new Figure({
+    title: `SIMULATED: ${plotlyText(a.name)} - ${plotlyText(b.name)}, over what its costs may be`,
+    provenance,
+    machine: `${machine}. ${shareText(comparison)} The ranges allow ${range(difference, signedCycles)}`,
+    plotHeight: PLOT_HEIGHT,
+    left: 72,
+    right: 24,
+    notes: [side(0, "right", a.name, -6), side(0, "left", b.name, 6)],
+    rest: {
+      shapes: [{ type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: INK, width: 1.6 } }],
+      xaxis: {
+        // Zero is always in sight, and room for a word on either side.
+        range: axisRange(difference),
+        title: { text: `difference, ${UNIT}`, standoff: 8, font: FONT },
+        gridcolor: GRID,
+        zeroline: false,
+      },
+      yaxis: {
+        range: [0, 1],
+        tickformat: ".0%",
+        title: { text: "share of the draws", font: FONT },
+        gridcolor: GRID,
+        zeroline: false,
+      },
+    },
     data: [
       {
         type: "scatter",
         mode: "lines",
         name: "draws",
         showlegend: false,
-        x: shown.map((index) => differenceByDraw[index]),
-        y: shown.map((index) => (index + 1) / differenceByDraw.length),
+        x: points.map((point) => point.difference),
+        y: points.map(({ share }) => share),
         line: { color: SIMULATED_RANGE.line, width: 2, shape: "hv" },
         hovertemplate: `at most %{x:.1f} ${UNIT} in %{y:.1%} of the draws<extra></extra>`,
       },
     ],
-    layout: figureLayout({
-      title: `SIMULATED: ${plotlyText(a.name)} - ${plotlyText(b.name)}, over what its costs may be`,
-      provenance,
-      machine: `${machine}. ${shareText(comparison)} The ranges allow ${range(difference, signedCycles)}`,
-      plotHeight: PLOT_HEIGHT,
-      left: 72,
-      right: 24,
-      notes: [side(0, "right", a.name, -6), side(0, "left", b.name, 6)],
-      rest: {
-        shapes: [
-          { type: "line", x0: 0, x1: 0, yref: "paper", y0: 0, y1: 1, line: { color: INK, width: 1.6 } },
-        ],
-        xaxis: {
-          // Zero is always in sight, and room for a word on either side.
-          range: axisRange(difference),
-          title: { text: `difference, ${UNIT}`, standoff: 8, font: FONT },
-          gridcolor: GRID,
-          zeroline: false,
-        },
-        yaxis: {
-          range: [0, 1],
-          tickformat: ".0%",
-          title: { text: "share of the draws", font: FONT },
-          gridcolor: GRID,
-          zeroline: false,
-        },
-      },
-    }),
-  };
+    table: () => tableDifference(comparison),
+  });
 }
 
 function axisRange({ low, high }: Spread): [number, number] {
@@ -134,7 +137,7 @@ const spreadColumn = (header: string, key: keyof Spread): TextColumn<SpreadRow> 
 });
 
 const SPREADS: readonly TextColumn<SpreadRow>[] = [
-  { header: "side", align: "left", text: ({ of }) => of },
+  { header: simulated("side"), align: "left", text: ({ of }) => of },
   spreadColumn("low", "low"),
   spreadColumn("5%", "p05"),
   spreadColumn("median", "median"),
@@ -144,45 +147,32 @@ const SPREADS: readonly TextColumn<SpreadRow>[] = [
 ];
 
 /**
- * The comparison in ASCII, at most 72 columns: both sides, the difference, the share of the ranges, break-evens in words and
+ * The comparison for a mail: both sides, the difference, the share of the ranges, break-evens in words and
  * the costs that decide.
- *
- * @throws Error when a name has other characters or does not fit a line, see `mailText`
  */
 export function comparisonTable(comparison: Comparison): string {
   const { provenance, machine, a, b, difference, differenceByDraw } = comparison;
-  const { version, model, data, seed, calibration } = provenance;
   const rows = [
     { of: "A", spread: a.cycles, format: cycles },
     { of: "B", spread: b.cycles, format: cycles },
     { of: "A - B", spread: difference, format: signedCycles },
   ];
-  const fitted = calibration !== undefined;
+  const fitted = provenance.calibration !== undefined;
   const parts = [
-    [
-      "SIMULATED, not hardware",
-      wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`),
-      wrap(fitted ? `Costs fitted to: ${calibration}` : "Costs within assumed ranges, fitted to nothing"),
-      wrap(`Machine: ${machine}`),
-      wrap(`A: ${sideText(a)}`),
-      wrap(`B: ${sideText(b)}`),
-    ].join("\n"),
-    `SIMULATED [${UNIT}]\n\n${textTable(SPREADS, rows)}`,
-    wrap(
+    ...headed(`What each takes [${UNIT}]`, textTables(SPREADS, rows)),
+    wrapText(
       `low and high: what the ranges of the costs allow${fitted ? ", and the rows with them" : ""}. 5%, median, 95%: of ` +
         `${differenceByDraw.length} cost vectors ${fitted ? "fitted to the rows" : "spread evenly over the ranges"}. ` +
         `value: ${fitted ? "the fit" : "each cost at its value"}. Both sides always have one vector.` +
         (fitted ? " A fit of least squares may miss a row by a little more than the ends do." : ""),
     ),
-    wrap(shareText(comparison)),
+    wrapText(shareText(comparison)),
     ...breakEvenTexts(comparison),
     ...decisiveTexts(comparison),
     ...byKernelText(comparison),
   ];
-  const text = `${parts.join("\n\n")}\n`;
-  const wide = text.split("\n").find(({ length }) => length > WIDTH);
-  if (wide !== undefined) throw new Error(`more than ${WIDTH} columns: ${JSON.stringify(wide)}`);
-  return mailText(text);
+  const head = [`Machine: ${machine}`, `A: ${sideText(a)}`, `B: ${sideText(b)}`];
+  return mail({ provenance, head, parts });
 }
 
 /** Indexes of some of so many draws, the first and the last among them: more steps than that nobody sees. */
@@ -192,8 +182,6 @@ function evenly(draws: number): number[] {
     Math.round((step * (draws - 1)) / Math.max(1, steps - 1)),
   );
 }
-
-const wrap = (text: string) => wrapText(text, WIDTH);
 
 function sideText({ name, scenario, accesses }: ComparedSide): string {
   const { kernel, patches, paging, mitigations, vcpus, exitEvicts, exitFootprint } = scenario;
@@ -237,11 +225,11 @@ function breakEvenTexts({ breakEvens }: Comparison): string[] {
         ]),
     ...(others.length === 0
       ? []
-      : [wrap(`None of these alone, within its range, turns the result: ${others.join(", ")}.`)]),
+      : [wrapText(`None of these alone, within its range, turns the result: ${others.join(", ")}.`)]),
   ];
 }
 
-const item = (text: string) => `- ${wrapText(text, WIDTH - 2).replaceAll("\n", "\n  ")}`;
+const item = (text: string) => `- ${wrapText(text, MAIL_WIDTH - 2).replaceAll("\n", "\n  ")}`;
 
 /** Of the table of costs; what lies beyond decides little. */
 const MOST_ROWS = 8;
@@ -253,7 +241,7 @@ interface Decisive {
 }
 
 const COSTS: readonly TextColumn<Decisive>[] = [
-  { header: "cost", align: "left", text: ({ swing }) => swing.cost.name },
+  { header: simulated("cost"), align: "left", text: ({ swing }) => swing.cost.name },
   { header: "is", align: "left", text: ({ swing }) => swing.cost.tag },
   { header: "cycles", align: "right", text: ({ swing }) => range(swing.cost, smallCycles) },
 ];
@@ -280,11 +268,11 @@ function decisiveTexts({ swings, indices }: Comparison): string[] {
   if (moving.length === 0) return ["No cost that may vary is in the difference."];
   const rest = moving.length > MOST_ROWS ? ` ${moving.length - MOST_ROWS} more move it less.` : "";
   return [
-    `SIMULATED, the costs that decide [TSC cycles]\n\n${textTable(
-      indices === null ? BY_SWING : BY_VARIANCE,
-      moving.slice(0, MOST_ROWS),
-    )}`,
-    wrap(
+    ...headed(
+      "The costs that decide [TSC cycles]",
+      textTables(indices === null ? BY_SWING : BY_VARIANCE, moving.slice(0, MOST_ROWS)),
+    ),
+    wrapText(
       indices === null
         ? `at low, at high: the difference with this cost at the ends of what the rows leave of it, the others as fitted.${rest}`
         : `share: of the difference's variance over the ranges, what the cost takes part in; over sets: the least and the most of repetitions.${rest}`,
@@ -299,7 +287,7 @@ function widthOf({ atLow, atHigh }: Swing): number {
 function byKernelText({ byKernel }: Comparison): string[] {
   if (byKernel.length === 0) return [];
   return [
-    wrap(
+    wrapText(
       `Ranges of their own by kernel, and drawn apart, which makes the difference wider rather than narrower: ${byKernel.join(", ")}.`,
     ),
   ];

@@ -1,10 +1,11 @@
 /**
  * The primitive costs before and after the fit: what was known of each, and what the measured rows leave of it.
  */
-import type { CostEstimate } from "../study/result.js";
+import type { CostEstimate, Provenance } from "../study/result.js";
 import { range, smallCycles } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTables } from "./text-table.js";
+import { headed, simulated, type TextColumn, textTables } from "./text-table.js";
 
 /** Of a study, or of a calibration to a machine of one's own. */
 interface Fitted {
@@ -32,7 +33,7 @@ export function tableCosts({ costs }: Fitted): Records {
 /** @param tagHeader of what the tag is */
 export function costColumns(tagHeader: string): readonly TextColumn<CostEstimate>[] {
   return [
-    { header: "cost", align: "left", text: ({ name }) => name },
+    { header: simulated("cost"), align: "left", text: ({ name }) => name },
     { header: tagHeader, align: "left", text: ({ tag }) => tag },
     { header: "prior", align: "right", text: ({ prior }) => range(prior, smallCycles) },
     { header: "fitted", align: "right", text: ({ fitted }) => smallCycles(fitted.value) },
@@ -40,16 +41,8 @@ export function costColumns(tagHeader: string): readonly TextColumn<CostEstimate
   ];
 }
 
-/**
- * Prior range against fitted range per cost, TSC cycles, for a mail.
- *
- * @throws Error when a line does not fit a mail, see `mailText`.
- */
-export function costTable({ costs }: Fitted): string {
-  const heading = "SIMULATED costs of a primitive [TSC cycles]: known before, left by the fit";
-  return mailText(
-    textTables(costColumns("prior is"), costs)
-      .map((table) => `${heading}\n\n${table}\n`)
-      .join("\n"),
-  );
+/** Prior range against fitted range per cost, TSC cycles, for a mail. */
+export function costTable({ costs, provenance }: Fitted & { readonly provenance: Provenance }): string {
+  const heading = "Costs of a primitive [TSC cycles]: known before, left by the fit";
+  return mail({ provenance, parts: headed(heading, textTables(costColumns("prior is"), costs)) });
 }

@@ -8,18 +8,15 @@
  * The same figure gives the same bytes, so that a notebook's diff shows what changed.
  */
 import { createHash } from "node:crypto";
-import { createRequire } from "node:module";
 import type { DataFrame } from "danfojs-node";
 import { toCsv } from "./csv.js";
-import { type Figure, plainText } from "./figure.js";
+import type { Figure } from "./figure.js";
 import { frameHtml, recordsOf } from "./frame.js";
 import { escapeHtml, scriptJson } from "./html.js";
 import { withKeptRenderer } from "./kept-renderer.js";
 import { PLOTLY_CONFIG } from "./plotly.js";
 import type { Records } from "./records.js";
-
-/** One output in several forms, keyed by MIME type. */
-export type MimeBundle = Readonly<Record<string, unknown>>;
+import { type MimeBundle, tslabOutput } from "./tslab.js";
 
 /**
  * Shows the figure under the cell. Without a Chromium to draw the static picture, a line says so in its place.
@@ -51,6 +48,20 @@ export function displayText(text: string): void {
 }
 
 /**
+ * Shows text about the machine that the notebook runs on, such as a time or a date: it differs from run to run, so the output
+ * is marked, in its first line for a reader and in its metadata for a program.
+ *
+ * @throws Error outside a tslab kernel.
+ */
+export function displayHost(text: string): void {
+  const marked = `HOST, not simulated; differs from run to run\n${text}`;
+  kernelOutput(HOST)({ "text/html": `<pre>${escapeHtml(marked)}</pre>`, "text/plain": marked });
+}
+
+/** Metadata of an output that differs from run to run. */
+const HOST = { exitlab: { host: true } } as const;
+
+/**
  * A line of text under the cell that later ones replace, such as the progress of a sweep; null outside a tslab kernel.
  */
 export function displayLine(): ((line: string) => void) | null {
@@ -69,22 +80,22 @@ let lines = 0;
 /** The forms of a figure that `display` publishes. */
 export async function figureBundle(figure: Figure): Promise<MimeBundle> {
   const common = {
-    "application/vnd.plotly.v1+json": { ...figure, config: PLOTLY_CONFIG },
-    "text/plain": plainText(figure.layout.title.text),
+    "application/vnd.plotly.v1+json": { data: figure.data, layout: figure.layout, config: PLOTLY_CONFIG },
+    "text/plain": figure.title,
   };
   try {
     const svg = await withKeptRenderer((renderer) => renderer.svg(figure));
     return { ...common, "text/html": figureHtml(figure, staticImage(figure, svg)), "image/svg+xml": svg };
   } catch (error) {
     const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    const note = `${plainText(figure.layout.title.text)} (${reason})`;
+    const note = `${figure.title} (${reason})`;
     return { ...common, "text/html": figureHtml(figure, `<p>${escapeHtml(note)}</p>`), "text/plain": note };
   }
 }
 
-function staticImage({ layout }: Figure, svg: string): string {
+function staticImage({ layout, title }: Figure, svg: string): string {
   const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
-  return `<img width="${layout.width}" height="${layout.height}" alt="${escapeHtml(plainText(layout.title.text))}" src="${source}">`;
+  return `<img width="${layout.width}" height="${layout.height}" alt="${escapeHtml(title)}" src="${source}">`;
 }
 
 /** The static form and the script that replaces it. Named by content: two outputs of one name are the same figure. */
@@ -118,30 +129,9 @@ function figureHtml(figure: Figure, still: string): string {
 </script>`;
 }
 
-type TslabOutput = (
-  content: { readonly data: MimeBundle; readonly metadata: object; readonly transient: object },
-  update: boolean,
-) => void;
-
 /** Publishes a bundle under the cell. @throws Error outside a tslab kernel */
-function kernelOutput(): (bundle: MimeBundle) => void {
+function kernelOutput(metadata: object = {}): (bundle: MimeBundle) => void {
   const write = tslabOutput();
-  if (write === null)
-    throw new Error("display works in a tslab notebook only; exportStudy writes figures to files");
-  return (data) => write({ data, metadata: {}, transient: {} }, false);
+  if (write === null) throw new Error("display works in a tslab notebook only; figure.save() writes files");
+  return (data) => write({ data, metadata, transient: {} }, false);
 }
-
-/**
- * The output of the tslab that runs this process, whichever of the installed ones that is: the one already loaded. Its public
- * display takes one MIME type per output, hence the internal call of tslab 1.0.22.
- */
-function tslabOutput(): TslabOutput | null {
-  const loaded = Object.values(createRequire(import.meta.url).cache);
-  const module = loaded.find((candidate) => candidate?.filename.endsWith(TSLAB_JUPYTER));
-  return (
-    (module?.exports as { readonly lastWriteDisplayData: TslabOutput | null } | undefined)
-      ?.lastWriteDisplayData ?? null
-  );
-}
-
-const TSLAB_JUPYTER = "/tslab/dist/jupyter.js";

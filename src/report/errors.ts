@@ -1,7 +1,7 @@
-/** Errors of predictions in a few columns, for tables of 72 columns that answer an answer. */
+/** Errors of predictions in a few columns, for mails. */
 import type { ErrorSummary } from "../study/errors.js";
 import { percent } from "./format.js";
-import { type TextColumn, textTable } from "./text-table.js";
+import { simulated, type TextColumn, textTables } from "./text-table.js";
 
 /** A line of the table: errors, or only a name of what the lines below are of. */
 export interface ErrorLine {
@@ -10,15 +10,15 @@ export interface ErrorLine {
 }
 
 /** @param points what the errors are counted in, such as rows */
-export function errorTable(points: string, lines: readonly ErrorLine[]): string {
+export function errorTables(points: string, lines: readonly ErrorLine[]): string[] {
   const column = (header: string, text: (errors: ErrorSummary) => string): TextColumn<ErrorLine> => ({
     header,
     align: "right",
     text: ({ errors }) => (errors === undefined ? "" : text(errors)),
   });
-  return textTable<ErrorLine>(
+  return textTables<ErrorLine>(
     [
-      { header: "errors of", align: "left", text: ({ of }) => of },
+      { header: simulated("errors of"), align: "left", text: ({ of }) => of },
       column(points, (errors) => String(errors.points)),
       column("median", ({ median }) => unsigned(median)),
       column("p90", ({ p90 }) => unsigned(p90)),

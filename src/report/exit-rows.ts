@@ -9,15 +9,13 @@ import {
   type ExitRowsStudy,
   PREDICTION_LIMIT,
 } from "../study/exit-rows.js";
-import { errorTable, unsigned } from "./errors.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { errorTables, unsigned } from "./errors.js";
+import { Figure, plotlyText } from "./figure.js";
 import { cycles, percent, range } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
+import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 import { CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, SERIES } from "./theme.js";
-
-/** Narrower than other tables, to be quoted in an answer to an answer. */
-const WIDTH = 72;
 
 /** One record per published row; cycles are TSC cycles per access, errors shares of the row, and "" is what there is not. */
 export function tableExitRows({ machines }: ExitRowsStudy): Records {
@@ -63,7 +61,9 @@ const asText = ({ cpu, kernel, paging, mitigations, exitEvicts }: ExitMachine["a
 // The figure.
 
 const LINE_HEIGHT = 17;
-const GREY = "#8a8a8a";
+const GREY = "#666666";
+/** Of a word behind the line that it would else stand on, per cent. */
+const BEHIND = 0.4;
 
 interface Line {
   /** Plain text, which tells how much room the line needs. */
@@ -86,7 +86,41 @@ export function plotExitRows(study: ExitRowsStudy): Figure {
   const longest = Math.max(...lines.map(({ label }) => label.length));
   const { all } = study;
   const widest = Math.max(110 * Math.abs(all.worst), 18);
-  return {
+  return new Figure({
+    title: "SIMULATED: published rows, each predicted from the other rows of its machine",
+    provenance: study.provenance,
+    machine:
+      `those named at the left. No assumed cost enters. *: some steps are declared, not simulated. ${all.points} of ${placed.length} ` +
+      `rows are predictable: median error ${unsigned(all.median)}, 90% within ${unsigned(all.p90)}, worst ${percent(all.worst)}. ` +
+      "Bars: what the spread of the measured rows allows",
+    plotHeight: LINE_HEIGHT * lines.length,
+    left: 24 + longest * CHARACTER_WIDTH,
+    right: 24,
+    rest: {
+      shapes: [EXPLAINED_FROM, PREDICTION_LIMIT].flatMap((limit) => [limitLine(-limit), limitLine(limit)]),
+      xaxis: {
+        title: {
+          text: "predicted less measured, % of measured; lines at 5% and 15%",
+          standoff: 8,
+          font: FONT,
+        },
+        range: [-widest, widest],
+        tickvals: [-15, -10, -5, 0, 5, 10, 15],
+        showgrid: false,
+        ticks: "outside",
+        zeroline: true,
+        zerolinecolor: INK,
+      },
+      yaxis: {
+        range: [lines.length - 0.5, -0.5],
+        tickvals: lines.map((_, y) => y),
+        ticktext: lines.map(({ text }) => text),
+        gridcolor: GRID,
+        zeroline: false,
+        ...LABEL_TICKS,
+        tickfont: { ...FONT, size: 11 },
+      },
+    },
     data: [
       errors("a difference of other rows", SERIES.portIo, placed, "difference"),
       errors("another row of the same path: weak", SERIES.fastMmio, placed, "same path"),
@@ -96,49 +130,15 @@ export function plotExitRows(study: ExitRowsStudy): Figure {
         textposition: "middle right",
         name: "not predictable, not simulated",
         showlegend: false,
-        x: placed.flatMap(({ row }) => (row.prediction === undefined ? [100 * EXPLAINED_FROM] : [])),
+        x: placed.flatMap(({ row }) => (row.prediction === undefined ? [100 * EXPLAINED_FROM + BEHIND] : [])),
         y: placed.flatMap(({ row, y }) => (row.prediction === undefined ? [y] : [])),
         text: placed.flatMap(({ row }) => (row.prediction === undefined ? [row.outcome] : [])),
         textfont: { ...FONT, size: 10, color: GREY },
         hoverinfo: "skip",
       },
     ],
-    layout: figureLayout({
-      title: "SIMULATED: published rows, each predicted from the other rows of its machine",
-      provenance: study.provenance,
-      machine:
-        `those named at the left. No assumed cost enters. *: some steps are declared, not simulated. ${all.points} of ${placed.length} ` +
-        `rows are predictable: median error ${unsigned(all.median)}, 90% within ${unsigned(all.p90)}, worst ${percent(all.worst)}. ` +
-        "Bars: what the spread of the measured rows allows",
-      plotHeight: LINE_HEIGHT * lines.length,
-      left: 24 + longest * CHARACTER_WIDTH,
-      right: 24,
-      rest: {
-        shapes: [EXPLAINED_FROM, PREDICTION_LIMIT].flatMap((limit) => [limitLine(-limit), limitLine(limit)]),
-        xaxis: {
-          title: {
-            text: "predicted less measured, % of measured; lines at 5% and 15%",
-            standoff: 8,
-            font: FONT,
-          },
-          range: [-widest, widest],
-          tickvals: [-15, -10, -5, 0, 5, 10, 15],
-          gridcolor: GRID,
-          zeroline: true,
-          zerolinecolor: INK,
-        },
-        yaxis: {
-          range: [lines.length - 0.5, -0.5],
-          tickvals: lines.map((_, y) => y),
-          ticktext: lines.map(({ text }) => text),
-          gridcolor: GRID,
-          zeroline: false,
-          ...LABEL_TICKS,
-          tickfont: { ...FONT, size: 11 },
-        },
-      },
-    }),
-  };
+    table: () => tableExitRows(study),
+  });
 }
 
 const grey = (text: string) => `<span style="color:${GREY}">${text}</span>`;
@@ -176,19 +176,20 @@ function errors(
       width: 2,
     },
     marker: { color, symbol, size: 8, line: { width: 1.2, color } },
-    customdata: shown.map(({ row, measured, predicted }) => [
+    customdata: shown.map(({ row, measured, predicted, error }) => [
       plotlyText(row),
       cycles(measured),
       cycles(predicted),
+      percent(error),
     ]),
     hovertemplate:
-      "%{customdata[0]}: %{customdata[2]} predicted, %{customdata[1]} measured: %{x:+.2f}%<extra></extra>",
+      "%{customdata[0]}: %{customdata[2]} cycles predicted, %{customdata[1]} measured: %{customdata[3]}<extra></extra>",
   };
 }
 
 // The mail.
 
-const name: TextColumn<ExitRow> = { header: "row", align: "left", text: ({ row }) => row };
+const name: TextColumn<ExitRow> = { header: simulated("row"), align: "left", text: ({ row }) => row };
 const measured: TextColumn<ExitRow> = {
   header: "measured",
   align: "right",
@@ -233,63 +234,58 @@ const PRIORS: readonly TextColumn<ExitRow>[] = [
 
 /**
  * The study in ASCII, at most 72 columns: summary, predictions machine by machine, what explains them, what priors add.
- *
- * @throws Error when a name has other characters or does not fit a line, see `mailText`
  */
 export function exitRowsTable(study: ExitRowsStudy): string {
-  const { provenance, machines, all, differences, simulated } = study;
-  const { version, model, data, seed } = provenance;
+  const { provenance, machines, all, differences, simulated: simulatedRows } = study;
   const rows = machines.flatMap((machine) => machine.rows);
   const count = (outcome: ExitRow["outcome"]) => rows.filter((row) => row.outcome === outcome).length;
   const relations = machines.reduce((sum, machine) => sum + machine.relations, 0);
   const shared = rows.filter(({ prediction }) => prediction?.needsSharedCosts).length;
   const parts = [
-    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
-    wrap(
+    wrapText(
       `Of ${rows.length} published rows ${all.points} follow from other rows of their machine, without any assumed cost. ` +
         `${count("not predictable")} do not, which is no success, and the steps of ${count("not simulated")} are not modelled. The ` +
         `${all.points} rest on ${relations} independent relations; ${shared === 0 ? "none" : shared} of them on one cost for all kinds of exits.`,
     ),
-    errorTable("rows", [
+    ...errorTables("rows", [
       { of: "all predictions", errors: all },
       { of: "differences of rows", errors: differences },
-      { of: "simulated rows alone", errors: simulated },
+      { of: "simulated rows alone", errors: simulatedRows },
     ]),
-    wrap(
+    wrapText(
       "error = (predicted - measured) / measured; bias: its median, signs counted, which says nothing here: the rows of a relation share one error, with either sign. same path: another row has the same steps, so two " +
         "measurements of one thing are compared, which is weak evidence. *: some steps are declared, not simulated.",
     ),
-    ...machines.map(
-      (machine) =>
-        `${heading("PREDICTED from the other rows", machine)}\n\n${textTable(PREDICTED, machine.rows)}${notesOf(machine)}`,
-    ),
-    wrap(
+    ...machines.flatMap((machine) => [
+      ...headed(heading("Predicted from the other rows", machine), textTables(PREDICTED, machine.rows)),
+      ...notesOf(machine),
+    ]),
+    wrapText(
       "What priors contribute: the range that the assumed costs leave of a row, and what is left of it by the other rows within 1%. Some " +
         "priors were set with some of these rows in sight, as their sources say. " +
         "-: no costs meet these. A declared step that nobody priced costs up to the dearest row.",
     ),
     ...machines
       .filter((machine) => machine.rows.some(({ priors }) => priors !== undefined))
-      .map(
-        (machine) =>
-          `${heading("ASSUMED ranges", machine)}\n${wrap(`as ${asText(machine.as)}`)}\n\n` +
-          textTable(
+      .flatMap((machine) =>
+        headed(
+          `${heading("Assumed ranges", machine)}; as ${asText(machine.as)}`,
+          textTables(
             PRIORS,
             machine.rows.filter(({ priors }) => priors !== undefined),
           ),
+        ),
       ),
   ];
-  return mailText(`${parts.join("\n\n")}\n`);
+  return mail({ provenance, parts });
 }
 
-const wrap = (text: string) => wrapText(text, WIDTH);
-
 function heading(what: string, { measurement, machine, kernel }: ExitMachine): string {
-  return wrap(`${what}, ${measurement} [TSC cycles]: ${machine}; ${kernel}`);
+  return `${what}, ${measurement} [TSC cycles]: ${machine}; ${kernel}`;
 }
 
 /** Why rows have the steps that they have, or none, and what explains their errors. */
-function notesOf({ rows }: ExitMachine): string {
+function notesOf({ rows }: ExitMachine): string[] {
   const notes = new Map<string, string[]>();
   const add = (note: string, row: string) => {
     if (note !== "") notes.set(note, [...(notes.get(note) ?? []), row]);
@@ -297,7 +293,7 @@ function notesOf({ rows }: ExitMachine): string {
   for (const { row, because } of rows) add(because, row);
   for (const { row, prediction } of rows) add(prediction?.explanation ?? "", row);
   const texts = [...notes].map(([note, of]) =>
-    of.length === rows.length ? wrap(`All: ${note}.`) : wrap(`${of.join("; ")}: ${note}.`),
+    of.length === rows.length ? wrapText(`All: ${note}.`) : wrapText(`${of.join("; ")}: ${note}.`),
   );
-  return texts.length === 0 ? "" : `\n\n${texts.join("\n")}`;
+  return texts.length === 0 ? [] : [texts.join("\n")];
 }

@@ -1,20 +1,33 @@
 /**
- * The study as a folder of files: figures to look at, tables to paste, numbers to compute with.
+ * A report as a folder of files: figures to look at, text to paste, numbers to compute with, and what it takes to make them
+ * again. `index.html` shows them, from a disk as from a server.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { PciTestdevStudy } from "../study/result.js";
-import { plotBreakdown, tableBreakdown } from "./breakdown.js";
-import { tableCosts } from "./costs.js";
+import { InputError, notAllowed } from "../cost/input.js";
+import type { Provenance } from "../study/result.js";
 import { toCsv } from "./csv.js";
-import { plotFastMmio, tableFastMmio } from "./fast-mmio.js";
 import type { Figure } from "./figure.js";
-import { frameHtml } from "./frame.js";
-import { mailTable } from "./mail-table.js";
-import { figurePage } from "./page.js";
-import { plotlyPath } from "./plotly.js";
+import { indexPage } from "./index-page.js";
 import type { Records } from "./records.js";
-import { type Renderer, withRenderer } from "./render.js";
+import { type Content, contentOf, FIGURE_FORMATS } from "./save.js";
+
+/** What can be exported: a study, a run, a sweep or a comparison, as this folder presents it. */
+export interface Report {
+  /** As plain text. */
+  readonly title: string;
+  readonly provenance: Provenance;
+  /** What was asked: a scenario, the specification of a sweep, the options of a study; JSON. */
+  readonly scenario: unknown;
+  /** What came of it, in full; JSON. */
+  readonly rows: unknown;
+  /** The mail. */
+  readonly text: string;
+  /** By the names of their files, without an ending. */
+  readonly figures: Readonly<Record<string, Figure>>;
+  /** Numbers beside those of the figures, in the same way. */
+  readonly tables: Readonly<Record<string, Records>>;
+}
 
 /** What an export left in its folder. */
 export interface ExportResult {
@@ -24,60 +37,51 @@ export interface ExportResult {
   readonly notes: readonly string[];
 }
 
-interface NamedFigure {
-  readonly name: string;
-  readonly figure: Figure;
-  readonly table: Records;
-}
+/** Of a figure, unless said otherwise: text is in the mail, and JSON in the rows. */
+const FORMATS = FIGURE_FORMATS.filter((format) => format !== ".txt" && format !== ".json");
 
 /**
- * Writes the study into the folder, which is made when it is absent: each figure as HTML, SVG and PNG, the records as CSV,
- * the mail's text and the study itself as JSON. What fails is a note, and costs no other file.
+ * Writes the report into the folder, which is made when it is absent. What fails is a note, and costs no other file.
  *
- * @throws Error when the folder cannot be made.
+ * @param formats of the figures, of `FIGURE_FORMATS`
+ * @throws InputError for a format that is not known, before anything is written; Error when the folder cannot be made
  */
-export async function exportStudy(study: PciTestdevStudy, directory: string): Promise<ExportResult> {
+export async function exportReport(
+  report: Report,
+  directory: string,
+  formats: readonly string[] = FORMATS,
+): Promise<ExportResult> {
+  const unknown = formats.find((format) => !FIGURE_FORMATS.includes(format));
+  if (unknown !== undefined)
+    throw new InputError("formats", notAllowed(unknown), `some of ${FIGURE_FORMATS.join(", ")}`);
   await mkdir(directory, { recursive: true });
   const files: string[] = [];
-  const notes: string[] = [];
-  const write = async (name: string, content: () => Promise<string | Uint8Array> | string) => {
+  const failures = new Map<string, string[]>();
+  const write = async (name: string, content: () => Content | Promise<Content>) => {
     const path = join(directory, name);
     try {
       await writeFile(path, await content());
       files.push(path);
     } catch (error) {
-      notes.push(`${name}: ${firstLine(error)}`);
+      const reason = firstLine(error);
+      failures.set(reason, [...(failures.get(reason) ?? []), name]);
     }
   };
-
-  await write("study.json", () => `${JSON.stringify(study, null, 2)}\n`);
-  await write("table.txt", () => mailTable(study));
-  await write("rows.csv", () => toCsv(tableBreakdown(study)));
-  await write("fast-mmio.csv", () => toCsv(tableFastMmio(study)));
-  await write("costs.csv", () => toCsv(tableCosts(study)));
-
-  const figures: readonly NamedFigure[] = [
-    { name: "breakdown", figure: plotBreakdown(study), table: tableBreakdown(study) },
-    { name: "fast-mmio", figure: plotFastMmio(study), table: tableFastMmio(study) },
-  ];
-  const plotly = await readFile(plotlyPath(), "utf8");
-  for (const { name, figure, table } of figures) {
-    await write(`${name}.html`, () => figurePage(figure, plotly, frameHtml(table)));
+  await write("mail.txt", () => report.text);
+  await write("scenario.json", () => json(report.scenario));
+  await write("rows.json", () => json(report.rows));
+  await write("provenance.json", () => json(report.provenance));
+  for (const [name, table] of Object.entries(report.tables)) await write(`${name}.csv`, () => toCsv(table));
+  for (const [name, figure] of Object.entries(report.figures)) {
+    for (const format of formats) await write(`${name}${format}`, () => contentOf(figure, format));
   }
-  const pictures = async (renderer: Renderer) => {
-    for (const { name, figure } of figures) {
-      await write(`${name}.svg`, () => renderer.svg(figure));
-      await write(`${name}.png`, () => renderer.png(figure));
-    }
-  };
-  try {
-    await withRenderer(pictures);
-  } catch (error) {
-    notes.push(
-      `${figures.flatMap(({ name }) => [`${name}.svg`, `${name}.png`]).join(", ")}: ${firstLine(error)}`,
-    );
-  }
-  return { files, notes };
+  // Last: it shows what is there.
+  await write("index.html", () => indexPage(report, [...files, join(directory, "index.html")]));
+  return { files, notes: [...failures].map(([reason, names]) => `${names.join(", ")}: ${reason}`) };
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
 }
 
 function firstLine(error: unknown): string {

@@ -3,7 +3,7 @@
  * each case of what the exit handler leaves of the guest's cached paging structures.
  */
 import type { FastMmioPrediction, Interval, PciTestdevStudy } from "../study/result.js";
-import { cyclesAxis, type Figure, figureLayout, plotlyText } from "./figure.js";
+import { cyclesAxis, Figure, plotlyText } from "./figure.js";
 import type { Records } from "./records.js";
 import { CHARACTER_WIDTH, GRID, INK, LABEL_TICKS, SERIES, type Series } from "./theme.js";
 
@@ -46,42 +46,41 @@ export function plotFastMmio(study: PciTestdevStudy): Figure {
   const lines = linesOf(study);
   const placed = lines.flatMap((line, y) => (line.prediction === null ? [] : [{ ...line.prediction, y }]));
   const longest = Math.max(...lines.map(({ label }) => label.length));
-  return {
+  return new Figure({
+    title: "SIMULATED: port I/O against fast MMIO, by CPU and by what an exit evicts",
+    provenance: study.provenance,
+    machine:
+      `${study.provenance.machine}; shown for ${byCpu(study).size} that it can have had. Bars are ranges; where in its ` +
+      "range a mark stands follows from assumptions, not from the rows",
+    plotHeight: LINE_HEIGHT * lines.length,
+    left: 24 + longest * CHARACTER_WIDTH,
+    right: 24,
+    rest: {
+      xaxis: { ...cyclesAxis("Port I/O and fast MMIO<br>TSC cycles per access"), domain: [0, 0.48] },
+      xaxis2: {
+        ...cyclesAxis("Difference and page walk<br>TSC cycles per access"),
+        domain: [0.54, 1],
+        rangemode: "tozero",
+        zeroline: true,
+        zerolinecolor: INK,
+      },
+      yaxis: {
+        range: [lines.length - 0.5, -0.5],
+        tickvals: lines.map((_, y) => y),
+        ticktext: lines.map(({ text }) => text),
+        gridcolor: GRID,
+        zeroline: false,
+        ...LABEL_TICKS,
+      },
+    },
     data: [
       points("port I/O", "x", SERIES.portIo, placed, -DODGE, ({ portIo }) => portIo),
       points("fast MMIO", "x", SERIES.fastMmio, placed, DODGE, ({ fastMmio }) => fastMmio),
       points("fast MMIO - port I/O", "x2", SERIES.difference, placed, -DODGE, ({ difference }) => difference),
       points("page walk in fast MMIO", "x2", SERIES.walk, placed, DODGE, ({ walk }) => walk),
     ],
-    layout: figureLayout({
-      title: "SIMULATED: port I/O against fast MMIO, by CPU and by what an exit evicts",
-      provenance: study.provenance,
-      machine:
-        `${study.provenance.machine}; shown for ${byCpu(study).size} that it can have had. Bars are ranges; where in its ` +
-        "range a mark stands follows from assumptions, not from the rows",
-      plotHeight: LINE_HEIGHT * lines.length,
-      left: 24 + longest * CHARACTER_WIDTH,
-      right: 24,
-      rest: {
-        xaxis: { ...cyclesAxis("Port I/O and fast MMIO<br>TSC cycles per access"), domain: [0, 0.48] },
-        xaxis2: {
-          ...cyclesAxis("Difference and page walk<br>TSC cycles per access"),
-          domain: [0.54, 1],
-          rangemode: "tozero",
-          zeroline: true,
-          zerolinecolor: INK,
-        },
-        yaxis: {
-          range: [lines.length - 0.5, -0.5],
-          tickvals: lines.map((_, y) => y),
-          ticktext: lines.map(({ text }) => text),
-          gridcolor: GRID,
-          zeroline: false,
-          ...LABEL_TICKS,
-        },
-      },
-    }),
-  };
+    table: () => tableFastMmio(study),
+  });
 }
 
 interface Line {

@@ -1,11 +1,14 @@
 /**
- * A figure is plotly's JSON and nothing else: a notebook shows it, a browser draws it, a file keeps it.
+ * A figure is plotly's JSON with the numbers that it shows: a notebook displays it, a browser draws it, a file keeps it.
  *
  * Sizes are fixed in pixels, because a provenance line that a viewer rewraps or clips is none.
  */
 import type { Provenance } from "../study/result.js";
 import { footprint } from "./format.js";
-import { wrapText } from "./text-table.js";
+import { basisText, kernelText, switchesText, versionText } from "./provenance.js";
+import type { Records } from "./records.js";
+import { saveFigure } from "./save.js";
+import { fillLines } from "./text-table.js";
 import { FIGURE_WIDTH, FONT, GRID, INK, LABEL_TICKS } from "./theme.js";
 
 /** Plotly's layout, of which the width and the height (CSS pixels) and the title are always there. */
@@ -16,10 +19,56 @@ export interface FigureLayout {
   readonly [key: string]: unknown;
 }
 
-/** Plotly JSON: hand it to `display`, to `Plotly.newPlot`, or write it to a file. */
-export interface Figure {
+/** What a figure is made of. */
+export interface FigureSpec extends FigureFrame {
+  /** Plotly's traces. */
+  readonly data: Figure["data"];
+  /** The numbers that the traces show, as the `tableX` beside a `plotX` returns them. */
+  readonly table: () => Records;
+}
+
+/** A figure. As JSON it is what `Plotly.newPlot` takes. */
+export class Figure {
   readonly data: readonly Readonly<Record<string, unknown>>[];
   readonly layout: FigureLayout;
+  readonly #spec: FigureSpec;
+
+  constructor(spec: FigureSpec) {
+    this.data = spec.data;
+    this.layout = figureLayout(spec);
+    this.#spec = spec;
+  }
+
+  /** The numbers that the figure shows. */
+  get table(): Records {
+    return this.#spec.table();
+  }
+
+  /** The title as a reader sees it. */
+  get title(): string {
+    return plainText(this.layout.title.text);
+  }
+
+  /** null for a figure of measurements. */
+  get provenance(): Provenance | null {
+    return this.#spec.provenance;
+  }
+
+  /** The machine that the figure speaks of. */
+  get machine(): string {
+    return this.#spec.machine;
+  }
+
+  /**
+   * Writes the figure into files, their endings say as what: .html (with plotly.js and the numbers in it), .svg, .png (two
+   * pixels per CSS pixel), .pdf, .csv (its numbers), .json (all of it), .txt (its numbers as a mail). Folders are made.
+   *
+   * @throws InputError for another ending, before anything is written, and for a file that cannot be written;
+   *   NoChromiumError for a picture where there is no Chromium, after all other files are written
+   */
+  save(...paths: readonly string[]): Promise<void> {
+    return saveFigure(this, paths);
+  }
 }
 
 /** Text for a figure. Plotly reads a little HTML in every string; this keeps foreign text from being read so. */
@@ -39,8 +88,10 @@ export function plainText(text: string): string {
 
 /** What differs between the figures. Lengths are CSS pixels. */
 export interface FigureFrame {
+  /** Foreign text in it as `plotlyText` has it. */
   readonly title: string;
-  readonly provenance: Provenance;
+  /** null for a figure of measurements, on which nothing is simulated. */
+  readonly provenance: Provenance | null;
   /** The machine that the figure speaks of. */
   readonly machine: string;
   /** Height of the plot area, without title, axes and provenance. */
@@ -67,7 +118,7 @@ const AXIS = 66;
 const SMALL = 10.5;
 const SMALL_LINE = 15;
 /** Characters of the small font in one line of the whole figure. */
-const SMALL_COLUMNS = 132;
+const SMALL_COLUMNS = 140;
 
 /** A horizontal axis of cycles. */
 export function cyclesAxis(title: string): Readonly<Record<string, unknown>> {
@@ -96,7 +147,7 @@ export function footprintAxis(
 }
 
 /** The layout that all figures share: title on top, legend under it, provenance along the bottom. */
-export function figureLayout(frame: FigureFrame): FigureLayout {
+function figureLayout(frame: FigureSpec): FigureLayout {
   const lines = provenanceLines(frame.provenance, frame.machine);
   const below = frame.below ?? AXIS;
   const bottom = below + SMALL_LINE * lines.length + EDGE;
@@ -128,13 +179,17 @@ export function figureLayout(frame: FigureFrame): FigureLayout {
       yref: "container",
       yanchor: "top",
       traceorder: "normal",
-      itemsizing: "constant",
+      // At a constant width the legend shows no more of a line than its first dash.
+      itemsizing: frame.data.some(isDashed) ? "trace" : "constant",
       font: { ...FONT, size: 11 },
     },
     annotations: [provenanceNote(lines, frame.left, below), ...(frame.notes ?? [])],
     ...frame.rest,
   };
 }
+
+const isDashed = ({ line }: Figure["data"][number]) =>
+  (line as { dash?: string } | undefined)?.dash !== undefined;
 
 function provenanceNote(
   lines: readonly string[],
@@ -158,12 +213,14 @@ function provenanceNote(
   };
 }
 
-/** What stands under every figure, wrapped for it. */
-export function provenanceLines(provenance: Provenance, machine: string): string[] {
-  const { version, model, data, seed, calibration } = provenance;
-  const basis = calibration === undefined ? "nothing fitted" : `fitted to ${calibration}`;
-  return wrapText(
-    `SIMULATED - exitlab ${version}, model ${model}, data ${data}, seed ${seed}, ${basis}. Machine: ${machine}`,
-    SMALL_COLUMNS,
-  ).split("\n");
+/** What stands under every figure, in lines that fit. */
+function provenanceLines(provenance: Provenance | null, machine: string): string[] {
+  if (provenance === null) return fillLines(`MEASURED. Machine: ${machine}`, SMALL_COLUMNS);
+  const parts = [
+    versionText(provenance),
+    basisText(provenance),
+    kernelText(provenance),
+    switchesText(provenance, "changed"),
+  ].filter((part) => part !== "");
+  return fillLines(`SIMULATED - ${parts.join(", ")}. Machine: ${machine}`, SMALL_COLUMNS);
 }

@@ -9,6 +9,14 @@ import type { DataFrame } from "danfojs-node";
 import { escapeHtml } from "./html.js";
 import { columnsOf, type Records } from "./records.js";
 
+// So that a notebook outside of this folder can name what `toFrame` returns.
+export type { DataFrame, Series } from "danfojs-node";
+export type { default as GroupedFrame } from "danfojs-node/dist/danfojs-base/aggregators/groupby.js";
+export type {
+  DataFrame as BaseDataFrame,
+  Series as BaseSeries,
+} from "danfojs-node/dist/danfojs-base/index.js";
+
 const require = createRequire(import.meta.url);
 
 /**

@@ -2,16 +2,33 @@
 export { plotBreakdown, tableBreakdown } from "./breakdown.js";
 export { calibrationTable, tableCalibratedTimes } from "./calibration.js";
 export { findChromium, NoChromiumError } from "./chromium.js";
-export { comparisonTable, plotComparison, tableBreakEven, tableComparison, tornadoOf } from "./comparison.js";
+export {
+  comparisonTable,
+  plotComparison,
+  tableBreakEven,
+  tableComparison,
+  tableDifference,
+  tornadoOf,
+} from "./comparison.js";
 export { costTable, tableCosts } from "./costs.js";
 export { cpuTable, cpuValueList, tableCpus, tableCpuValues } from "./cpus.js";
 export { toCsv } from "./csv.js";
-export { display, displayTable, displayText, figureBundle, type MimeBundle } from "./display.js";
+export { display, displayHost, displayTable, displayText, figureBundle } from "./display.js";
 export { exitRowsTable, plotExitRows, tableExitRows } from "./exit-rows.js";
-export { type ExportResult, exportStudy } from "./export.js";
+export { exitTable, exitTexts, plotExits, tableExits, tableExitTimes } from "./exits.js";
+export { type ExportResult, exportReport, type Report } from "./export.js";
 export { plotFastMmio, tableFastMmio } from "./fast-mmio.js";
-export type { Figure, FigureLayout } from "./figure.js";
-export { frameHtml, toFrame } from "./frame.js";
+export { Figure, type FigureLayout, type FigureSpec, plotlyText } from "./figure.js";
+export {
+  type BaseDataFrame,
+  type BaseSeries,
+  type DataFrame,
+  frameHtml,
+  type GroupedFrame,
+  type Series,
+  toFrame,
+} from "./frame.js";
+export { groupRecords } from "./group.js";
 export { plotLifeOfFault, tableLifeOfFault } from "./life-of-a-fault.js";
 export {
   latencyErrorsTable,
@@ -21,16 +38,34 @@ export {
   tableLoadLatency,
   tableTlbSteps,
 } from "./load-latency.js";
+export { type MailContents, mail } from "./mail.js";
 export { mailTable } from "./mail-table.js";
 export { plotNestedWalks, tableNestedPmu, tableNestedWalks } from "./nested-walks.js";
 export { priceTable, tablePrice } from "./price.js";
+export { type NamedPrices, plotPrices, tablePrices } from "./price-breakdown.js";
 export { tableProbes } from "./probes.js";
+export { recordTables } from "./record-table.js";
 export type { FlatRecord, Records } from "./records.js";
 export { plotReferenceCounts, tableReferenceCounts } from "./reference-counts.js";
 export { type Renderer, withRenderer } from "./render.js";
+export { type RunReportOptions, runReport, tableCounts } from "./run-report.js";
+export { STUDY_DESCRIPTIONS, type StudyDescription, studyReport } from "./studies.js";
 export { sweep, tableSweep } from "./sweep.js";
-export { plotSweep, type SweepPlot } from "./sweep-figure.js";
-export { MAIL_WIDTH, mailText, type TextColumn, textTable, textTables, wrapText } from "./text-table.js";
+export { plotSweep, type SweepPlot, tableSweepPlot } from "./sweep-figure.js";
+export { type SweepReportOptions, sweepReport } from "./sweep-report.js";
+export {
+  headed,
+  MAIL_LIMIT,
+  MAIL_WIDTH,
+  mailText,
+  measured,
+  simulated,
+  type TextColumn,
+  textTable,
+  textTables,
+  wrapText,
+} from "./text-table.js";
 export { plotTornado, type Tornado, tableTornado, tornadoTable } from "./tornado.js";
+export type { MimeBundle } from "./tslab.js";
 export { plotWalk, tableWalk } from "./walk.js";
 export { tableWalkFigures, walkFiguresTable } from "./walk-figures.js";

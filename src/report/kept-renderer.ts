@@ -1,10 +1,13 @@
 /**
- * The browser between two figures of a notebook. Starting one for every cell would take seconds each; this one stays while
- * figures are being shown and goes when none was for a while.
+ * The browser between two figures. Starting one for each would take seconds; this one stays while figures are being drawn and
+ * goes when none was for a while: in a notebook, where a person reads between two cells, for longer than in a program, which
+ * would not end before.
  */
 import { type OpenRenderer, openRenderer, type Renderer } from "./render.js";
+import { tslabOutput } from "./tslab.js";
 
-const IDLE_MILLISECONDS = 20_000;
+/** Milliseconds. */
+const IDLE = { notebook: 20_000, program: 500 } as const;
 
 let kept: Promise<OpenRenderer> | null = null;
 let users = 0;
@@ -29,7 +32,9 @@ export async function withKeptRenderer<Result>(
     throw error;
   } finally {
     users--;
-    if (users === 0 && kept !== null) idle = setTimeout(closeKeptRenderer, IDLE_MILLISECONDS);
+    if (users === 0 && kept !== null) {
+      idle = setTimeout(closeKeptRenderer, tslabOutput() === null ? IDLE.program : IDLE.notebook);
+    }
   }
 }
 

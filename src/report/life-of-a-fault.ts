@@ -4,7 +4,7 @@
  */
 import { type FaultStep, type LifeOfFault, SPTE_STATES, type SpteState } from "../study/life-of-a-fault.js";
 import { walkReferences } from "../study/loads.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
 import { hex } from "./format.js";
 import type { Records } from "./records.js";
 import { barMarker, CATEGORY_FILLS, type Fill, FONT, GRID, LABEL_TICKS, SPTE_FILLS } from "./theme.js";
@@ -72,52 +72,51 @@ export function plotLifeOfFault(study: LifeOfFault): Figure {
   const stripHeight = ROW_HEIGHT * ROWS.length;
   const plotHeight = stripHeight + GAP + BARS_HEIGHT;
   const columns = { range: [0.5, steps.length + 0.5], showgrid: false, zeroline: false };
-  return {
-    data: [...KINDS.map((kind) => bars(steps, kind)), ...SPTE_STATES.map((state) => cells(steps, state))],
-    layout: figureLayout({
-      title: `SIMULATED: the life of a fault, Linux ${kernel.slice(1)}`,
-      provenance: study.provenance,
-      machine:
-        `${study.machine}. A is guest-physical ${hex(address)}, B another page; the ioeventfd has length ${eventfdLength}. On grey: ` +
-        "ioctls of userspace. SPTE, generation and signals are those after the step. Counts, no cycles: the parts of a bar do not " +
-        "cost the same",
-      plotHeight,
-      left: 84,
-      right: 16,
-      below: 84,
-      notes: strip(steps),
-      rest: {
-        barmode: "stack",
-        bargap: 0.3,
-        xaxis: {
-          ...columns,
-          tickvals: steps.map(({ number }) => number),
-          ticktext: steps.map(columnText),
-          tickfont: { ...FONT, size: SMALL },
-          tickangle: 0,
-          ...LABEL_TICKS,
-        },
-        yaxis: {
-          domain: [0, BARS_HEIGHT / plotHeight],
-          title: { text: "times in the step", standoff: 8, font: FONT },
-          gridcolor: GRID,
-          tickformat: "d",
-        },
-        xaxis2: { ...columns, anchor: "y2", showticklabels: false, ticks: "" },
-        yaxis2: {
-          domain: [1 - stripHeight / plotHeight, 1],
-          anchor: "x2",
-          range: [ROWS.length - 0.5, -0.5],
-          tickvals: ROWS.map((_, row) => row),
-          ticktext: ROWS,
-          showgrid: false,
-          zeroline: false,
-          ...LABEL_TICKS,
-        },
-        shapes: steps.filter(({ by }) => by === "ioctl").map(({ number }) => ground(number)),
+  return new Figure({
+    title: `SIMULATED: the life of a fault, Linux ${kernel.slice(1)}`,
+    provenance: study.provenance,
+    machine:
+      `${study.machine}. A is guest-physical ${hex(address)}, B another page; the ioeventfd has length ${eventfdLength}. On grey: ` +
+      "ioctls of userspace. SPTE, generation and signals are those after the step. Counts, no cycles: the parts of a bar do not " +
+      "cost the same",
+    plotHeight,
+    left: 84,
+    right: 16,
+    below: 84,
+    notes: strip(steps),
+    rest: {
+      barmode: "stack",
+      bargap: 0.3,
+      xaxis: {
+        ...columns,
+        tickvals: steps.map(({ number }) => number),
+        ticktext: steps.map(columnText),
+        tickfont: { ...FONT, size: SMALL },
+        tickangle: 0,
+        ...LABEL_TICKS,
       },
-    }),
-  };
+      yaxis: {
+        domain: [0, BARS_HEIGHT / plotHeight],
+        title: { text: "times in the step", standoff: 8, font: FONT },
+        gridcolor: GRID,
+        tickformat: "d",
+      },
+      xaxis2: { ...columns, anchor: "y2", showticklabels: false, ticks: "" },
+      yaxis2: {
+        domain: [1 - stripHeight / plotHeight, 1],
+        anchor: "x2",
+        range: [ROWS.length - 0.5, -0.5],
+        tickvals: ROWS.map((_, row) => row),
+        ticktext: ROWS,
+        showgrid: false,
+        zeroline: false,
+        ...LABEL_TICKS,
+      },
+      shapes: steps.filter(({ by }) => by === "ioctl").map(({ number }) => ground(number)),
+    },
+    data: [...KINDS.map((kind) => bars(steps, kind)), ...SPTE_STATES.map((state) => cells(steps, state))],
+    table: () => tableLifeOfFault(study),
+  });
 }
 
 /** Number, who and what, in lines that fit a column. */

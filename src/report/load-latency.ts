@@ -4,11 +4,12 @@
  */
 import type { ErrorSummary } from "../study/errors.js";
 import type { Capacity, LatencyCurve, LoadLatencyStudy, MachineLatency } from "../study/load-latency.js";
-import { errorTable } from "./errors.js";
-import { type Figure, figureLayout, footprintAxis, plotlyText } from "./figure.js";
+import { errorTables } from "./errors.js";
+import { Figure, footprintAxis, plotlyText } from "./figure.js";
 import { footprint, percent } from "./format.js";
+import { mail } from "./mail.js";
 import type { FlatRecord, Records } from "./records.js";
-import { mailText, wrapText } from "./text-table.js";
+import { wrapText } from "./text-table.js";
 import { FONT, GRID, INK, MEASURED, SIMULATED_RANGE } from "./theme.js";
 
 const CAPACITY_TEXTS: Readonly<Record<Capacity, string>> = {
@@ -103,25 +104,18 @@ const bias = (errors: ErrorSummary): FlatRecord => ({ biasPercent: 100 * errors.
 
 // The mail.
 
-/** Narrower than other tables, to be quoted in an answer to an answer. */
-const WIDTH = 72;
-
 /**
  * The errors of the study in ASCII, at most 72 columns: by processor, loop by loop and near the size of each cache and TLB,
  * then of all points.
- *
- * @throws Error when a name has other characters or does not fit a line, see `mailText`
  */
 export function latencyErrorsTable({ provenance, machines, errors: all }: LoadLatencyStudy): string {
-  const { version, model, data, seed } = provenance;
   const parts = [
-    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
-    wrap(
+    wrapText(
       "Load latency against the published dumps, natively, in pages of 4K: error = (simulated - measured) / measured; bias: its " +
         "median, signs counted. Nothing was fitted, but latencies were read on the curves' plateaus, where a small error is no success: " +
         "look near the sizes (all loops, from half to twice of each).",
     ),
-    errorTable("points", [
+    ...errorTables("points", [
       ...machines.flatMap(({ cpu, curves, steps }) => [
         { of: cpu },
         ...curves.map((curve) => ({ of: `  ${loopText(curve)}`, errors: curve.errors })),
@@ -133,10 +127,8 @@ export function latencyErrorsTable({ provenance, machines, errors: all }: LoadLa
       { of: "all", errors: all },
     ]),
   ];
-  return mailText(`${parts.join("\n\n")}\n`);
+  return mail({ provenance, parts });
 }
-
-const wrap = (text: string) => wrapText(text, WIDTH);
 
 // The figure.
 
@@ -173,23 +165,22 @@ export function plotLoadLatency(study: LoadLatencyStudy): Figure {
     }),
   );
   const axes = panels.map((panel) => axesOf(panel));
-  return {
+  return new Figure({
+    title: "SIMULATED against measured: load latency over footprint",
+    provenance: study.provenance,
+    machine:
+      `${machines.map(({ model }) => model).join("; ")}. Native, pages of 4K, each load waits for the one before. page-random: all places ` +
+      "of a window of pages at random, half as many pages as the second-level TLB (STLB) has entries, then the next window; " +
+      "random-full: all places at random. Latencies are those of the profiles, read on plateaus of the same curves less the TLBs' " +
+      "part. No prefetching; how the caches replace lines is assumed",
+    plotHeight,
+    left: 78,
+    right: 24,
+    notes: panels.flatMap((panel) => [heading(panel), ...capacityNotes(panel)]),
+    rest: { ...Object.assign({}, ...axes), shapes: panels.flatMap((panel) => capacityLines(panel)) },
     data: panels.flatMap((panel) => traces(panel)),
-    layout: figureLayout({
-      title: "SIMULATED against measured: load latency over footprint",
-      provenance: study.provenance,
-      machine:
-        `${machines.map(({ model }) => model).join("; ")}. Native, pages of 4K, each load waits for the one before. page-random: all places ` +
-        "of a window of pages at random, half as many pages as the second-level TLB (STLB) has entries, then the next window; " +
-        "random-full: all places at random. Latencies are those of the profiles, read on plateaus of the same curves less the TLBs' " +
-        "part. No prefetching; how the caches replace lines is assumed",
-      plotHeight,
-      left: 78,
-      right: 24,
-      notes: panels.flatMap((panel) => [heading(panel), ...capacityNotes(panel)]),
-      rest: { ...Object.assign({}, ...axes), shapes: panels.flatMap((panel) => capacityLines(panel)) },
-    }),
-  };
+    table: () => tableLoadLatency(study),
+  });
 }
 
 interface Panel {
@@ -259,10 +250,15 @@ function traces({ curve, id, isFirst }: Panel): Figure["data"] {
       showlegend: isFirst,
       y: curve.points.map(({ simulated }) => simulated.value),
       line: { color: SIMULATED_RANGE.line, width: 1.6 },
-      customdata: curve.points.map(({ simulated, error }) => [simulated.low, simulated.high, percent(error)]),
+      customdata: curve.points.map(({ footprintKib, simulated, error }) => [
+        footprint(footprintKib),
+        simulated.low,
+        simulated.high,
+        percent(error),
+      ]),
       hovertemplate:
-        "%{x} KiB<br>simulated: %{y:.1f} cycles, %{customdata[0]:.1f} to %{customdata[1]:.1f}<br>" +
-        "error of %{customdata[2]}<extra></extra>",
+        "%{customdata[0]}<br>simulated: %{y:.1f} cycles, %{customdata[1]:.1f} to %{customdata[2]:.1f}<br>" +
+        "error of %{customdata[3]}<extra></extra>",
     },
     {
       ...common,
@@ -271,7 +267,8 @@ function traces({ curve, id, isFirst }: Panel): Figure["data"] {
       showlegend: isFirst,
       y: curve.points.map(({ measured }) => measured),
       marker: { color, symbol, size: 4.5 },
-      hovertemplate: "%{x} KiB<br>measured: %{y} cycles<extra></extra>",
+      customdata: curve.points.map(({ footprintKib }) => footprint(footprintKib)),
+      hovertemplate: "%{customdata}<br>measured: %{y} cycles<extra></extra>",
     },
   ];
 }

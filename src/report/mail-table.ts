@@ -11,19 +11,17 @@ import type {
 } from "../study/result.js";
 import { byCpu } from "./fast-mmio.js";
 import { cycles, type Ends, hull, percent, range, signed } from "./format.js";
-import { MAIL_WIDTH, mailText, type TextColumn, textTables, wrapText } from "./text-table.js";
+import { mail } from "./mail.js";
+import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 
 /**
  * The whole study in ASCII, at most 75 columns: provenance, fit, breakdown, prediction, what is assumed, how to repeat it.
  * Cycles are TSC cycles per access.
- *
- * @throws Error when a name or the command has other characters or does not fit a line, see `mailText`.
  */
 export function mailTable(study: PciTestdevStudy): string {
   const { rows: otherRows, rank: otherRank } = study.vmexit2012;
   const parts = [
-    headOf(study),
-    ...fitTables("SIMULATED against measured [TSC cycles per access]", study.rows),
+    ...fitTables("Against measured [TSC cycles per access]", study.rows),
     wrapText(
       "residual = (simulated - measured) / measured. The costs were fitted to these rows: a small residual is no proof.",
     ),
@@ -38,82 +36,78 @@ export function mailTable(study: PciTestdevStudy): string {
     ),
     ...predictionTables(study),
     ...notesOf(study),
-    ...fitTables("SIMULATED against measured, vmexit of 2012 [TSC cycles per access]", otherRows),
+    ...fitTables("Against measured, vmexit of 2012 [TSC cycles per access]", otherRows),
     wrapText(
       "Another machine, fitted apart" +
         (otherRank < otherRows.length
           ? "."
           : "; as many sums of costs as rows, so almost any such rows would fit."),
     ),
-    `To repeat:\n  ${wrapText(study.provenance.command, COMMAND_WIDTH).replaceAll("\n", " \\\n    ")}`,
   ];
-  return mailText(`${parts.join("\n\n")}\n`);
+  return mail({ provenance: study.provenance, head: headOf(study), parts });
 }
 
-/** Leaves room for the indentation and the backslash of a command that takes more than one line. */
-const COMMAND_WIDTH = MAIL_WIDTH - 6;
-
-function headOf({ provenance }: PciTestdevStudy): string {
-  const { version, model, data, seed, calibration, machine, shownAs } = provenance;
+function headOf({ provenance: { machine, shownAs } }: PciTestdevStudy): string[] {
   return [
-    "SIMULATED, not hardware",
-    wrapText(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`),
-    wrapText(`Costs fitted to: ${calibration}`),
-    wrapText(`Machine: ${machine}; rows and breakdown are shown as if: ${shownAs}`),
-    wrapText(
-      "One write of one byte per access; one vCPU, guest and EPT in 4K pages, the same address each time. A time in core " +
-        "cycles is a range of TSC cycles, from the core's base to its turbo frequency.",
-    ),
-  ].join("\n");
+    `Machine: ${machine}; rows and breakdown are shown as if: ${shownAs}`,
+    "One write of one byte per access; one vCPU, guest and EPT in 4K pages, the same address each time. A time in core " +
+      "cycles is a range of TSC cycles, from the core's base to its turbo frequency.",
+  ];
 }
 
-function headed<Row>(heading: string, columns: readonly TextColumn<Row>[], rows: readonly Row[]): string[] {
-  return textTables(columns, rows).map((table) => `${heading}\n\n${table}`);
-}
-
-const rowName: TextColumn<CalibratedRow> = { header: "row", align: "left", text: ({ name }) => name };
+const rowName: TextColumn<CalibratedRow> = {
+  header: simulated("row"),
+  align: "left",
+  text: ({ name }) => name,
+};
 
 function fitTables(heading: string, rows: readonly CalibratedRow[]): string[] {
   return headed(
     heading,
-    [
-      rowName,
-      { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
-      { header: "simulated", align: "right", text: ({ simulated }) => cycles(simulated) },
-      { header: "residual", align: "right", text: ({ residual }) => percent(residual) },
-    ],
-    rows,
+    textTables(
+      [
+        rowName,
+        { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
+        { header: "simulated", align: "right", text: ({ simulated }) => cycles(simulated) },
+        { header: "residual", align: "right", text: ({ residual }) => percent(residual) },
+      ],
+      rows,
+    ),
   );
 }
 
 function breakdownTables({ rows }: PciTestdevStudy): string[] {
   return headed(
-    "SIMULATED, where the cycles go [TSC cycles per access]",
-    [
-      rowName,
-      ...CATEGORIES.filter((category) => rows.some(({ breakdown }) => breakdown[category] !== 0)).map(
-        (category) => ({
-          header: category,
-          align: "right" as const,
-          text: ({ breakdown }: CalibratedRow) => cycles(breakdown[category]),
-        }),
-      ),
-      { header: "total", align: "right", text: ({ simulated }) => cycles(simulated) },
-    ],
-    rows,
+    "Where the cycles go [TSC cycles per access]",
+    textTables(
+      [
+        rowName,
+        ...CATEGORIES.filter((category) => rows.some(({ breakdown }) => breakdown[category] !== 0)).map(
+          (category) => ({
+            header: category,
+            align: "right" as const,
+            text: ({ breakdown }: CalibratedRow) => cycles(breakdown[category]),
+          }),
+        ),
+        { header: "total", align: "right", text: ({ simulated }) => cycles(simulated) },
+      ],
+      rows,
+    ),
   );
 }
 
 function comparisonTables({ comparison }: PciTestdevStudy): string[] {
-  return headed<KernelComparison>(
-    "SIMULATED, before and after the fast MMIO bus [TSC cycles per access]",
-    [
-      { header: "row", align: "left", text: ({ name }) => name },
-      { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
-      { header: "fit", align: "right", text: ({ before }) => cycles(before) },
-      { header: "fast MMIO bus", align: "right", text: ({ after }) => range(after, cycles) },
-    ],
-    comparison,
+  return headed(
+    "Before and after the fast MMIO bus [TSC cycles per access]",
+    textTables<KernelComparison>(
+      [
+        { header: simulated("row"), align: "left", text: ({ name }) => name },
+        { header: "measured", align: "right", text: ({ measured }) => cycles(measured) },
+        { header: "fit", align: "right", text: ({ before }) => cycles(before) },
+        { header: "fast MMIO bus", align: "right", text: ({ after }) => range(after, cycles) },
+      ],
+      comparison,
+    ),
   );
 }
 
@@ -136,16 +130,22 @@ function over(
 
 function predictionTables(study: PciTestdevStudy): string[] {
   return headed(
-    "SIMULATED, fast MMIO against port I/O, lowest..highest [TSC cycles/access]",
-    [
-      { header: "if the CPU is", align: "left", text: ({ cpu }) => cpu },
-      over("port I/O", ({ portIo }) => portIo, cycles),
-      over("fast MMIO", ({ fastMmio }) => fastMmio, cycles),
-      over("difference", ({ difference }) => difference, signedCycles),
-      over("of it walk", ({ walk }) => walk, cycles),
-      over("refs", (prediction) => ({ low: prediction.references, high: prediction.references }), references),
-    ],
-    [...byCpu(study)].map(([cpu, cases]) => ({ cpu, cases })),
+    "Fast MMIO against port I/O, lowest..highest [TSC cycles per access]",
+    textTables(
+      [
+        { header: simulated("if it is"), align: "left", text: ({ cpu }) => cpu },
+        over("port I/O", ({ portIo }) => portIo, cycles),
+        over("fast MMIO", ({ fastMmio }) => fastMmio, cycles),
+        over("difference", ({ difference }) => difference, signedCycles),
+        over("walk", ({ walk }) => walk, cycles),
+        over(
+          "refs",
+          (prediction) => ({ low: prediction.references, high: prediction.references }),
+          references,
+        ),
+      ],
+      [...byCpu(study)].map(([cpu, cases]) => ({ cpu, cases })),
+    ),
   );
 }
 

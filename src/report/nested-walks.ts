@@ -3,8 +3,8 @@
  * costs.
  */
 import type { NestedWalkPoint, NestedWalkStudy } from "../study/nested-walks.js";
-import { type Figure, figureLayout, footprintAxis, plotlyText } from "./figure.js";
-import type { Ends } from "./format.js";
+import { Figure, footprintAxis, plotlyText } from "./figure.js";
+import { type Ends, footprint, range } from "./format.js";
 import type { Records } from "./records.js";
 import { FONT, GRID, LINES } from "./theme.js";
 
@@ -50,6 +50,8 @@ const perWalk = ({ walks }: NestedWalkPoint, references: number) => (walks === 0
 
 interface Panel {
   readonly title: string;
+  /** Of a value, as its hover text has it. */
+  readonly unit: string;
   /** The range of a point, or null where it has none. */
   readonly rangeOf: (point: NestedWalkPoint) => Ends | null;
 }
@@ -57,15 +59,22 @@ interface Panel {
 const PANELS: readonly Panel[] = [
   {
     title: "References per walk",
+    unit: "references per walk",
     rangeOf: ({ walks, guestReferences, eptReferences }) => {
       if (walks === 0) return null;
       const references = (guestReferences + eptReferences) / walks;
       return { low: references, high: references };
     },
   },
-  { title: "Core cycles per load, translation", rangeOf: ({ translation }) => translation },
-  { title: "Core cycles per load, with the datum", rangeOf: ({ cycles }) => cycles },
+  {
+    title: "Core cycles per load, translation",
+    unit: "core cycles",
+    rangeOf: ({ translation }) => translation,
+  },
+  { title: "Core cycles per load, with the datum", unit: "core cycles", rangeOf: ({ cycles }) => cycles },
 ];
+
+const tenth = (value: number) => value.toFixed(1);
 
 /** Three panels over the footprint, one line per paging; a mark is the middle of its range. */
 export function plotNestedWalks(study: NestedWalkStudy): Figure {
@@ -90,22 +99,21 @@ export function plotNestedWalks(study: NestedWalkStudy): Figure {
       },
     };
   });
-  return {
+  return new Figure({
+    title: "SIMULATED: the same random loads natively and under EPT",
+    provenance: study.provenance,
+    machine:
+      `${study.machine}. 4-level paging and EPT; guest memory is contiguous; sizes of the paging-structure caches and of the nested ` +
+      "TLB are assumed; bars: a walk's references overlap by up to half, and the latencies' ranges; the mark is the middle. No walks, no mark",
+    plotHeight: PLOT_HEIGHT,
+    left: 64,
+    right: 24,
+    rest: Object.assign({}, ...axes),
     data: PANELS.flatMap((panel, index) =>
       pagings.map((paging, line) => lineOf(points, paging, panel, index, line)),
     ),
-    layout: figureLayout({
-      title: "SIMULATED: the same random loads natively and under EPT",
-      provenance: study.provenance,
-      machine:
-        `${study.machine}. 4-level paging and EPT; guest memory is contiguous; sizes of the paging-structure caches and of the nested ` +
-        "TLB are assumed; bars: a walk's references overlap by up to half, and the latencies' ranges; the mark is the middle. No walks, no mark",
-      plotHeight: PLOT_HEIGHT,
-      left: 64,
-      right: 24,
-      rest: Object.assign({}, ...axes),
-    }),
-  };
+    table: () => tableNestedWalks(study),
+  });
 }
 
 /** What plotly adds to the names of a panel's axes. */
@@ -114,7 +122,7 @@ const axisId = (index: number) => (index === 0 ? "" : String(index + 1));
 function lineOf(
   points: readonly NestedWalkPoint[],
   paging: string,
-  { rangeOf }: Panel,
+  { rangeOf, unit }: Panel,
   index: number,
   line: number,
 ): Figure["data"][number] {
@@ -136,7 +144,10 @@ function lineOf(
     line: { color, dash, width: 1.6 },
     marker: { color, symbol, size: 7, line: { width: 1.4, color } },
     cliponaxis: false,
-    customdata: ranges.map(({ low, high }) => [low, high]),
-    hovertemplate: `${plotlyText(paging)}, %{x} KiB: %{customdata[0]:.1f}..%{customdata[1]:.1f}<extra></extra>`,
+    customdata: ranges.map(({ low, high }, index) => [
+      footprint(shown[index].footprintKib),
+      low === high ? tenth(low) : range({ low, high }, tenth),
+    ]),
+    hovertemplate: `${plotlyText(paging)}, %{customdata[0]}: %{customdata[1]} ${unit}<extra></extra>`,
   };
 }

@@ -3,28 +3,30 @@
  * same numbers as text for those without scripts.
  */
 import type { Figure } from "./figure.js";
-import { plainText } from "./figure.js";
+import { frameHtml } from "./frame.js";
 import { escapeHtml, scriptJson } from "./html.js";
 import { PLOTLY_CONFIG } from "./plotly.js";
 
-/** The page. `plotly` is the source of plotly.js, `numbers` the figure's numbers as HTML. */
-export function figurePage(figure: Figure, plotly: string, numbers: string): string {
-  const { width, height, title } = figure.layout;
+/** The page. `plotly` is the source of plotly.js. */
+export function figurePage(figure: Figure, plotly: string): string {
+  const { width, height } = figure.layout;
+  const title = escapeHtml(figure.title);
+  const command = figure.provenance?.command ?? null;
   return `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <link rel="icon" href="data:,">
-<title>${escapeHtml(plainText(title.text))}</title>
+<title>${title}</title>
 <style>
 body { font: 13px "DejaVu Sans", Verdana, Arial, sans-serif; margin: 16px }
 #figure { width: ${width}px; min-height: ${height}px }
 td, th { padding: 2px 8px }
 </style>
-<div id="figure"><p>${escapeHtml(plainText(title.text))}: this figure is drawn by a script. Its numbers are below.</p></div>
+<div id="figure"><p>${title}: this figure is drawn by a script. Its numbers are below.</p></div>
 <details><summary>The numbers</summary>
-${numbers}
+${frameHtml(figure.table)}
 </details>
-<script>${plotly.replaceAll("</script", "<\\/script")}</script>
+${command === null ? "" : `<p>To repeat: <code>${escapeHtml(command)}</code></p>\n`}<script>${plotly.replaceAll("</script", "<\\/script")}</script>
 <script>
 const figure = ${scriptJson(figure)};
 const place = document.getElementById("figure");

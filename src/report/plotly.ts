@@ -6,5 +6,10 @@ export function plotlyPath(): string {
   return createRequire(import.meta.url).resolve("plotly.js-dist");
 }
 
-/** How plotly draws a figure everywhere: no logo, no link to anybody's service. */
-export const PLOTLY_CONFIG: Readonly<Record<string, unknown>> = { displaylogo: false, responsive: false };
+/** How plotly draws a figure everywhere: no logo, no button that sends the chart to anybody's service. */
+export const PLOTLY_CONFIG: Readonly<Record<string, unknown>> = {
+  displaylogo: false,
+  responsive: false,
+  showSendToCloud: false,
+  plotlyServerURL: "",
+};

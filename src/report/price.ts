@@ -6,8 +6,11 @@ import type { Cycles, FreePrimitive, PricedCost } from "../cost/price.js";
 import { CATEGORIES, type Category } from "../cost/primitive-costs.js";
 import type { PriceConditions, RunPrice } from "../study/price.js";
 import { cycles, range, smallCycles } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { MAIL_WIDTH, type TextColumn, textTable, textTables, wrapText } from "./text-table.js";
+import { headed, MAIL_WIDTH, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
+
+const UNIT = "TSC cycles per access";
 
 /** One record per cost that occurs; times and cycles per access, `each` of one occurrence, in TSC cycles. */
 export function tablePrice({ items }: RunPrice): Records {
@@ -27,37 +30,32 @@ export function tablePrice({ items }: RunPrice): Records {
   }));
 }
 
-/**
- * Conditions, cycles by category, the list of costs and their sources, in at most 75 columns but for a source's word that is
- * longer, such as an address. TSC cycles per access.
- */
+/** Conditions, cycles by category, the list of costs and their sources, for a mail. TSC cycles per access. */
 export function priceTable(price: RunPrice): string {
+  return mail({ provenance: price.provenance, head: priceHead(price), parts: priceParts(price) });
+}
+
+export function priceHead({ conditions }: RunPrice): string[] {
+  return [`Machine: ${machineText(conditions)}`, ...fittedText(conditions)];
+}
+
+/** The tables and what is to be said of them. */
+export function priceParts(price: RunPrice): string[] {
   const { conditions, perAccess, byCategory, items, free } = price;
   const sources = [...new Set(items.map(({ source }) => source))];
   const list = [
-    ...textTables(columns(sources), items),
+    ...headed(`What occurs, and what each costs [${UNIT}]`, textTables(columns(sources), items)),
     ...freeText(free),
     wrapText(clockText(conditions)),
     `Sources:\n${sources.map(sourceText).join("\n")}`,
   ];
-  const parts = [
-    headOf(price),
-    categoryTable(byCategory, perAccess),
+  return [
+    ...headed(`Where the cycles go [${UNIT}]`, categoryTables(byCategory, perAccess)),
     wrapText(
       "low..high: every cost at the low end of its range, and every cost at the high end. cycles: each at its value.",
     ),
     ...(items.length === 0 ? ["Nothing that was counted has a cost."] : list),
   ];
-  return `${parts.join("\n\n")}\n`;
-}
-
-function headOf({ provenance: { version, model, data, seed }, conditions }: RunPrice): string {
-  return [
-    "SIMULATED cycles, not measured on hardware [TSC cycles per access]",
-    wrapText(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`),
-    wrapText(conditionsText(conditions)),
-    ...fittedText(conditions),
-  ].join("\n");
 }
 
 /** What is to be said of costs that were fitted. */
@@ -68,31 +66,23 @@ function fittedText({ stretch }: PriceConditions): string[] {
       ? ` Its times contradict each other: the costs meet them within ${stretch.toFixed(1)} times their tolerances.`
       : "";
   return [
-    wrapText(
-      `Costs of a calibration to this machine. Their ranges are those of each cost by itself; the times it was fitted to tie them together, so the whole is known better than this.${contradict}`,
-    ),
+    `Costs of a calibration to this machine. Their ranges are those of each cost by itself; the times it was fitted to tie them together, so the whole is known better than this.${contradict}`,
   ];
 }
 
 const PAGING_TEXTS = { ept: "EPT", npt: "nested page tables", shadow: "shadow paging" } as const;
 
-function conditionsText({ model, kernel, patches, mitigations, paging, vcpus }: PriceConditions): string {
-  return [
-    model,
-    `Linux ${kernel.slice(1)}${patches.map((patch) => ` + ${patch}`).join("")}`,
-    `mitigations ${mitigations === "off" ? "off" : `on (mitigations=${mitigations})`}`,
-    PAGING_TEXTS[paging],
-    ...(vcpus > 1 ? [`${vcpus} vCPUs`] : []),
-  ].join(", ");
+function machineText({ model, paging, vcpus }: PriceConditions): string {
+  return [model, PAGING_TEXTS[paging], ...(vcpus > 1 ? [`${vcpus} vCPUs`] : [])].join(", ");
 }
 
-function categoryTable(byCategory: Readonly<Record<Category, Cycles>>, perAccess: Cycles): string {
+function categoryTables(byCategory: Readonly<Record<Category, Cycles>>, perAccess: Cycles): string[] {
   const rows = CATEGORIES.map((category) => [category, byCategory[category]] as const).filter(
     ([, { low, high }]) => low !== 0 || high !== 0,
   );
-  return textTable<readonly [string, Cycles]>(
+  return textTables<readonly [string, Cycles]>(
     [
-      { header: "category", align: "left", text: ([category]) => category },
+      { header: simulated("category"), align: "left", text: ([category]) => category },
       { header: "cycles", align: "right", text: ([, { value }]) => smallCycles(value) },
       { header: "low..high", align: "right", text: ([, of]) => range(of, smallCycles) },
     ],
@@ -102,7 +92,7 @@ function categoryTable(byCategory: Readonly<Record<Category, Cycles>>, perAccess
 
 function columns(sources: readonly string[]): TextColumn<PricedCost>[] {
   return [
-    { header: "cost", align: "left", text: ({ cost }) => cost },
+    { header: simulated("cost"), align: "left", text: ({ cost }) => cost },
     { header: "times", align: "right", text: ({ times }) => times.toFixed(4) },
     { header: "each", align: "right", text: ({ each }) => range(each, smallCycles) },
     { header: "cycles", align: "right", text: ({ cycles: of }) => smallCycles(of.value) },

@@ -2,7 +2,7 @@
  * References of one walk with nothing cached, for every guest paging mode and page size under every EPT.
  */
 import type { ReferenceCount, ReferenceCounts } from "../study/two-dimensional-walk.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
 import type { FlatRecord, Records } from "./records.js";
 import { CHARACTER_WIDTH, FONT, LABEL_TICKS, SHADES } from "./theme.js";
 
@@ -30,7 +30,30 @@ export function plotReferenceCounts(study: ReferenceCounts): Figure {
   const guests = rows.map(({ guest }) => String(guest));
   const epts = Object.keys(rows[0]).filter((key) => key !== "guest");
   const longest = Math.max(...guests.map((guest) => guest.length));
-  return {
+  return new Figure({
+    title: "SIMULATED: references of one walk with nothing cached, by guest paging and EPT",
+    provenance: study.provenance,
+    machine: study.machine,
+    plotHeight: ROW_HEIGHT * rows.length,
+    left: 64 + longest * CHARACTER_WIDTH,
+    right: 24,
+    below: 16,
+    rest: {
+      xaxis: {
+        side: "top",
+        type: "category",
+        title: { text: "EPT: levels, size of all its pages", font: FONT },
+        showgrid: false,
+        ticks: "",
+      },
+      yaxis: {
+        type: "category",
+        autorange: "reversed",
+        title: { text: "guest: paging mode, page size", standoff: 16, font: FONT },
+        showgrid: false,
+        ...LABEL_TICKS,
+      },
+    },
     data: [
       {
         type: "heatmap",
@@ -46,30 +69,6 @@ export function plotReferenceCounts(study: ReferenceCounts): Figure {
         hovertemplate: "%{y} under %{x}: %{z} references<extra></extra>",
       },
     ],
-    layout: figureLayout({
-      title: "SIMULATED: references of one walk with nothing cached, by guest paging and EPT",
-      provenance: study.provenance,
-      machine: study.machine,
-      plotHeight: ROW_HEIGHT * rows.length,
-      left: 64 + longest * CHARACTER_WIDTH,
-      right: 24,
-      below: 16,
-      rest: {
-        xaxis: {
-          side: "top",
-          type: "category",
-          title: { text: "EPT: levels, size of all its pages", font: FONT },
-          showgrid: false,
-          ticks: "",
-        },
-        yaxis: {
-          type: "category",
-          autorange: "reversed",
-          title: { text: "guest: paging mode, page size", standoff: 16, font: FONT },
-          showgrid: false,
-          ...LABEL_TICKS,
-        },
-      },
-    }),
-  };
+    table: () => tableReferenceCounts(study),
+  });
 }

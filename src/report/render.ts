@@ -16,6 +16,8 @@ export interface Renderer {
   svg(figure: Figure): Promise<string>;
   /** The figure as PNG, two pixels per CSS pixel. */
   png(figure: Figure): Promise<Uint8Array>;
+  /** The figure as PDF of one page of its size. */
+  pdf(figure: Figure): Promise<Uint8Array>;
 }
 
 const ARGUMENTS = [
@@ -88,13 +90,35 @@ function rendererOn(page: Page): Renderer {
   return {
     async svg(figure) {
       const url = await toImage(page, figure, "svg");
-      return stableSvg(decodeURIComponent(url.slice(url.indexOf(",") + 1)));
+      return stableSvg(svgText(url));
     },
     async png(figure) {
       const url = await toImage(page, figure, "png");
       return Buffer.from(url.slice(url.indexOf(",") + 1), "base64");
     },
+    async pdf(figure) {
+      const { width, height } = figure.layout;
+      const paper = await page.context().newPage();
+      try {
+        await paper.setContent(
+          `<style>@page { margin: 0 } body { margin: 0 } svg { display: block }</style>${svgText(await toImage(page, figure, "svg"))}`,
+        );
+        return await paper.pdf({
+          width: `${width}px`,
+          height: `${height}px`,
+          printBackground: true,
+          pageRanges: "1",
+        });
+      } finally {
+        await paper.close();
+      }
+    },
   };
+}
+
+/** What a data URL of an SVG holds. */
+function svgText(url: string): string {
+  return decodeURIComponent(url.slice(url.indexOf(",") + 1));
 }
 
 /** A data URL of the picture. */

@@ -3,9 +3,12 @@
  * marks without lines. Rows that differ in the seed only are one mark, with their least and their greatest as its bar.
  */
 import { loadCpu } from "../cost/cpu-profile.js";
+import { InputError } from "../cost/input.js";
 import { nameOf } from "../study/sweep/point.js";
 import type { SweepResult, SweepRow } from "../study/sweep/sweep.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
+import { type Ends, hull, range } from "./format.js";
+import type { Records } from "./records.js";
 import { FONT, GRID, LABEL_TICKS, LINES } from "./theme.js";
 
 const PLOT_HEIGHT = 330;
@@ -24,6 +27,8 @@ export interface SweepPlot {
   readonly logX?: boolean;
   /** What a line is called; by default the values of all fields but that of the axis. */
   readonly line?: (values: SweepRow["values"]) => string;
+  /** What the bar of a row spans, where it is not the row's figure alone, and what to call it. */
+  readonly span?: { readonly of: (row: SweepRow) => Ends; readonly words: string };
 }
 
 interface Mark {
@@ -31,56 +36,97 @@ interface Mark {
   /** Of its rows, without the seed. */
   readonly fields: string;
   readonly values: readonly number[];
+  /** Of all its rows. */
+  readonly span: Ends;
+}
+
+/**
+ * One record per mark of `plotSweep`: its line, its place, the mean of its seeds, and from where to where its bar goes.
+ *
+ * @throws as `plotSweep()`
+ */
+export function tableSweepPlot(result: SweepResult, plot: SweepPlot): Records {
+  return [...linesOf(result.rows, plot)].flatMap(([line, marks]) =>
+    marks.map(({ x, values, span }) => ({
+      line,
+      [plot.xTitle]: x,
+      [plot.yTitle]: meanOf(values),
+      least: span.low,
+      greatest: span.high,
+    })),
+  );
 }
 
 /**
  * @throws Error for a field that does not vary in the sweep, a figure that is not finite, a number that has no place on a
- *   logarithmic axis, and for rows of one mark that differ in more than the seed
+ *   logarithmic axis, and for rows of one mark that differ in more than the seed; InputError for more lines than a reader can
+ *   tell apart
  */
 export function plotSweep(result: SweepResult, plot: SweepPlot): Figure {
-  const { title, xTitle, yTitle, logX = false } = plot;
+  const { title, xTitle, yTitle, logX = false, span } = plot;
   const unsorted = linesOf(result.rows, plot);
   const seeds = result.spec.seeds.length;
   const cpus = [...new Set(result.rows.map((row) => loadCpu(cpuOf(result, row)).model))];
   const numeric = [...unsorted.values()].flat().every((mark) => typeof mark.x === "number");
   const lines = numeric ? sorted(unsorted) : unsorted;
+  if (lines.size > LINES.length) throw tooManyLines([...lines.keys()]);
   const xs = [...new Set([...lines.values()].flat().map((mark) => mark.x))];
   const least = Math.min(...xs.map(Number));
   if (numeric && logX && least <= 0) throw new Error(`x: ${least} has no place on a logarithmic axis`);
-  const spread = seeds > 1 ? `; mean of ${seeds} seeds, bars their least and greatest` : "";
-  return {
-    data: [...lines].map(([name, marks], index) => lineOf(name, marks, index, numeric)),
-    layout: figureLayout({
-      title: `SIMULATED: ${plotlyText(title)}`,
-      provenance: result.provenance,
-      machine: `${cpus.join("; ")}${spread}`,
-      plotHeight: PLOT_HEIGHT,
-      left: 64,
-      // Half of a name may stand behind the last mark.
-      right: numeric ? 24 : 72,
-      rest: {
-        xaxis: {
-          title: { text: plotlyText(xTitle), standoff: 8, font: FONT },
-          gridcolor: GRID,
-          type: numeric ? (logX ? "log" : "linear") : "category",
-          ...(numeric && logX && { tickvals: xs, ticktext: xs.map(String) }),
-          ...LABEL_TICKS,
-        },
-        yaxis: {
-          title: { text: plotlyText(yTitle), standoff: 8, font: FONT },
-          rangemode: "tozero",
-          gridcolor: GRID,
-        },
+  const bars =
+    span === undefined ? "their least and greatest" : `${span.words}, from the least to the greatest`;
+  const spread =
+    seeds > 1 ? `; mean of ${seeds} seeds, bars ${bars}` : span === undefined ? "" : `; bars ${span.words}`;
+  return new Figure({
+    title: `SIMULATED: ${plotlyText(title)}`,
+    provenance: result.provenance,
+    machine: `${cpus.join("; ")}${spread}`,
+    plotHeight: PLOT_HEIGHT,
+    left: 64,
+    // Half of a name may stand behind the last mark.
+    right: numeric ? 24 : 72,
+    rest: {
+      // Marks of one name side by side: equal figures would else cover each other.
+      ...(!numeric && { scattermode: "group", scattergap: 0.6 }),
+      xaxis: {
+        title: { text: plotlyText(xTitle), standoff: 8, font: FONT },
+        gridcolor: GRID,
+        type: numeric ? (logX ? "log" : "linear") : "category",
+        ...(numeric && logX && { tickvals: xs, ticktext: xs.map(String) }),
+        ...LABEL_TICKS,
       },
-    }),
-  };
+      yaxis: {
+        title: { text: plotlyText(yTitle), standoff: 8, font: FONT },
+        rangemode: "tozero",
+        gridcolor: GRID,
+      },
+    },
+    data: [...lines].map(([name, marks], index) => ({
+      ...lineOf(name, marks, index),
+      mode: numeric ? "lines+markers" : "markers",
+      offsetgroup: String(index),
+      hovertemplate:
+        `${plotlyText(name)}<br>${plotlyText(xTitle)}: %{x}<br>` +
+        `${plotlyText(yTitle)}: %{y:.3f}%{customdata}<extra></extra>`,
+    })),
+    table: () => tableSweepPlot(result, plot),
+  });
+}
+
+function tooManyLines(names: readonly string[]): InputError {
+  const allowed = `at most ${LINES.length}, for no more can be told apart; rows may be chosen, as in { ...result, rows: result.rows.filter(...) }`;
+  return new InputError(
+    "lines",
+    `are ${names.length}, from ${names[0]} to ${names[names.length - 1]}`,
+    allowed,
+  );
 }
 
 function cpuOf({ spec }: SweepResult, { values }: SweepRow): string {
   return String(values.cpu ?? spec.base.cpu);
 }
 
-function linesOf(rows: readonly SweepRow[], { x, y, line = nameOf }: SweepPlot): Map<string, Mark[]> {
+function linesOf(rows: readonly SweepRow[], { x, y, line = nameOf, span }: SweepPlot): Map<string, Mark[]> {
   const lines = new Map<string, Mark[]>();
   for (const row of rows) {
     const { seed: _, ...values } = row.values;
@@ -92,10 +138,15 @@ function linesOf(rows: readonly SweepRow[], { x, y, line = nameOf }: SweepPlot):
     const value = y(row);
     if (!Number.isFinite(value)) throw new Error(`y: ${value} of ${nameOf(row.values)} is not finite`);
     const fields = JSON.stringify(values);
+    const ends = span?.of(row) ?? { low: value, high: value };
     const mark = marks.find((other) => other.x === place);
-    if (mark === undefined) marks.push({ x: place, fields, values: [value] });
+    if (mark === undefined) marks.push({ x: place, fields, values: [value], span: ends });
     else if (mark.fields === fields)
-      marks[marks.indexOf(mark)] = { ...mark, values: [...mark.values, value] };
+      marks[marks.indexOf(mark)] = {
+        ...mark,
+        values: [...mark.values, value],
+        span: hull([mark.span, ends]),
+      };
     else
       throw new Error(
         `line ${name}: at ${place} it has rows that differ in more than the seed, ${mark.fields} and ${fields}`,
@@ -117,18 +168,21 @@ function placeOf(values: SweepRow["values"], x: SweepPlot["x"]): string | number
   return typeof at === "number" || typeof at === "string" ? at : JSON.stringify(at);
 }
 
-function lineOf(
-  name: string,
-  marks: readonly Mark[],
-  index: number,
-  joined: boolean,
-): Figure["data"][number] {
-  const { color, symbol, dash } = LINES[index % LINES.length];
-  const means = marks.map(({ values }) => values.reduce((sum, value) => sum + value, 0) / values.length);
-  const bar = (end: (mark: Mark, mean: number) => number) => marks.map((mark, at) => end(mark, means[at]));
+function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** From where to where the bar of a mark goes, of several seeds or of a row with a span. */
+function barText({ values, span }: Mark): string {
+  if (values.length < 2 && span.low === span.high) return "";
+  return ` (${range(span, (value) => value.toFixed(3))})`;
+}
+
+function lineOf(name: string, marks: readonly Mark[], index: number): Figure["data"][number] {
+  const { color, symbol, dash } = LINES[index];
+  const means = marks.map(({ values }) => meanOf(values));
   return {
     type: "scatter",
-    mode: joined ? "lines+markers" : "markers",
     name: plotlyText(name),
     showlegend: true,
     x: marks.map((mark) => mark.x),
@@ -136,8 +190,8 @@ function lineOf(
     error_y: {
       type: "data",
       symmetric: false,
-      array: bar(({ values }, mean) => Math.max(...values) - mean),
-      arrayminus: bar(({ values }, mean) => mean - Math.min(...values)),
+      array: marks.map(({ span }, at) => span.high - means[at]),
+      arrayminus: marks.map(({ span }, at) => means[at] - span.low),
       color,
       thickness: 1.2,
       width: 3,
@@ -145,6 +199,6 @@ function lineOf(
     line: { color, dash, width: 1.6 },
     marker: { color, symbol, size: 7, line: { width: 1.4, color } },
     cliponaxis: false,
-    hovertemplate: `${plotlyText(name)}, %{x}: %{y:.3f}<extra></extra>`,
+    customdata: marks.map(barText),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * One look for all figures. Colours are Okabe and Ito's, which colour-blind readers tell apart; neighbours in a stack differ
- * in lightness too, and every other one carries a pattern, so that a grey print still reads.
+ * One look for all figures. Colours are Okabe and Ito's, which colour-blind readers tell apart ("Color Universal Design", 2008),
+ * and no colour stands alone: lines differ in dash and mark, bars in lightness or pattern, so that a grey print still reads.
  */
 import type { Category } from "../cost/primitive-costs.js";
 import type { SpteState } from "../study/life-of-a-fault.js";
@@ -19,6 +19,8 @@ const ORANGE = "#e69f00";
 const VERMILLION = "#d55e00";
 const PURPLE = "#cc79a7";
 const GREY = "#c8c8c8";
+/** Not one of Okabe and Ito's, whose yellow is too pale for a line. */
+const BROWN = "#6b3d00";
 
 /** How a category's bars are filled; `shape` is a plotly pattern, empty for a plain fill. */
 export interface Fill {
@@ -34,14 +36,14 @@ export const barMarker = ({ color, shape }: Fill) => ({
 });
 
 export const CATEGORY_FILLS: Readonly<Record<Category, Fill>> = {
-  walk: { color: VERMILLION, shape: "" },
+  walk: { color: VERMILLION, shape: "-" },
   memory: { color: PURPLE, shape: "\\" },
   exit: { color: BLUE, shape: "" },
   handler: { color: SKY, shape: "." },
   emulation: { color: ORANGE, shape: "/" },
   bus: { color: YELLOW, shape: "" },
   eventfd: { color: GREEN, shape: "x" },
-  userspace: { color: GREY, shape: "" },
+  userspace: { color: GREY, shape: "|" },
 };
 
 /** Colour and plotly symbol of a series of points; the symbols differ, so that colour is not needed. */
@@ -57,13 +59,16 @@ export const SERIES = {
   walk: { color: GREEN, symbol: "triangle-up-open" },
 } as const;
 
-/** Series of lines, in the order in which they are taken; the dashes differ too. */
+/** Series of lines, in the order in which they are taken; no two have a dash or a symbol in common. A dash fits the legend. */
 export const LINES: readonly (Series & { readonly dash: string })[] = [
   { color: INK, symbol: "circle", dash: "solid" },
-  { color: VERMILLION, symbol: "diamond", dash: "solid" },
-  { color: ORANGE, symbol: "square-open", dash: "dash" },
-  { color: GREEN, symbol: "triangle-up-open", dash: "dot" },
-  { color: BLUE, symbol: "x", dash: "dashdot" },
+  { color: VERMILLION, symbol: "diamond", dash: "8px,2px" },
+  { color: ORANGE, symbol: "square-open", dash: "2px,3px" },
+  { color: GREEN, symbol: "triangle-up-open", dash: "8px,3px,2px,3px" },
+  { color: BLUE, symbol: "x", dash: "4px,4px" },
+  { color: PURPLE, symbol: "star", dash: "12px,2px,2px,2px,2px,2px" },
+  { color: BROWN, symbol: "triangle-down-open", dash: "2px,8px" },
+  { color: SKY, symbol: "cross", dash: "5px,2px,5px,8px" },
 ];
 
 /** The entries of a walk, the guest's darker than the EPT's. */
@@ -76,7 +81,7 @@ export const ENTRY_FILLS = {
 export const SPTE_FILLS: Readonly<Record<SpteState, Fill>> = {
   "not present": { color: "#ffffff", shape: "" },
   MMIO: { color: SKY, shape: "" },
-  "MMIO, stale": { color: "#d3ebf8", shape: "/" },
+  "MMIO, stale": { color: "#b5dcf4", shape: "/" },
   memory: { color: GREEN, shape: "" },
 };
 
@@ -84,6 +89,13 @@ export const SPTE_FILLS: Readonly<Record<SpteState, Fill>> = {
 export const SHADES: readonly (readonly [number, string])[] = [
   [0, "#ffffff"],
   [1, SKY],
+];
+
+/** From less than nothing to more, alike in lightness at both ends; dark text stays readable on all of them. */
+export const DIVERGING: readonly (readonly [number, string])[] = [
+  [0, SKY],
+  [0.5, "#ffffff"],
+  [1, "#f0904a"],
 ];
 
 /** What was measured, over what was simulated as a range. */

@@ -6,16 +6,14 @@ import type { PrimitiveCost } from "../cost/primitive-costs.js";
 import type { Swing } from "../cost/sensitivity.js";
 import type { UncertainCost } from "../cost/uncertainty.js";
 import type { Provenance } from "../study/result.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
 import { cycles, range, smallCycles } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
+import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 import { barMarker, CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, SIMULATED_RANGE } from "./theme.js";
 
 const ROW_HEIGHT = 26;
-/** Narrower than other tables, to be quoted in an answer to an answer. */
-const WIDTH = 72;
-
 export interface Tornado {
   /** What the result is, such as "fast MMIO - port I/O". */
   readonly result: string;
@@ -81,79 +79,67 @@ export function plotTornado(tornado: Tornado): Figure {
     base: atValue,
     marker: barMarker({ color, shape: "" }),
     customdata: bars.map((bar) => [plotlyText(bar.range), resultText(at(bar))]),
-    hovertemplate: `%{y}<br>%{customdata[0]}<br>${name}: %{customdata[1]} ${plotlyText(tornado.unit)}<extra></extra>`,
+    hovertemplate: `%{y}<br>range %{customdata[0]}<br>${name}: %{customdata[1]} ${plotlyText(tornado.unit)}<extra></extra>`,
   });
-  return {
+  return new Figure({
+    title: `SIMULATED: ${plotlyText(tornado.result)}, by what its costs may be`,
+    provenance: tornado.provenance,
+    machine: `${tornado.machine}. ${methodOf(tornado)}`,
+    plotHeight: ROW_HEIGHT * bars.length,
+    left: 24 + longest * CHARACTER_WIDTH,
+    right: 24,
+    rest: {
+      barmode: "overlay",
+      bargap: 0.35,
+      shapes: [
+        {
+          type: "line",
+          x0: atValue,
+          x1: atValue,
+          yref: "paper",
+          y0: 0,
+          y1: 1,
+          line: { color: INK, width: 1.6, dash: "dash" },
+        },
+      ],
+      xaxis: {
+        title: {
+          text: `${plotlyText(tornado.unit)}; dashed line: ${resultText(atValue)}, every cost at its value`,
+          standoff: 8,
+          font: FONT,
+        },
+        gridcolor: GRID,
+        zeroline: true,
+        zerolinecolor: INK,
+        zerolinewidth: 0.6,
+      },
+      yaxis: { type: "category", autorange: "reversed", ...LABEL_TICKS },
+    },
     data: [
       end("cost at the low end of its range", SIMULATED_RANGE.fill, ({ atLow }) => atLow),
       end("cost at the high end", SIMULATED_RANGE.line, ({ atHigh }) => atHigh),
     ],
-    layout: figureLayout({
-      title: `SIMULATED: ${plotlyText(tornado.result)}, by what its costs may be`,
-      provenance: tornado.provenance,
-      machine: `${tornado.machine}. ${methodOf(tornado)}`,
-      plotHeight: ROW_HEIGHT * bars.length,
-      left: 24 + longest * CHARACTER_WIDTH,
-      right: 24,
-      rest: {
-        barmode: "overlay",
-        bargap: 0.35,
-        shapes: [
-          {
-            type: "line",
-            x0: atValue,
-            x1: atValue,
-            yref: "paper",
-            y0: 0,
-            y1: 1,
-            line: { color: INK, width: 1.6 },
-          },
-        ],
-        xaxis: {
-          title: {
-            text: `${plotlyText(tornado.unit)}; the line: ${resultText(atValue)}, every cost at its value`,
-            standoff: 8,
-            font: FONT,
-          },
-          gridcolor: GRID,
-          zeroline: true,
-          zerolinecolor: INK,
-          zerolinewidth: 0.6,
-        },
-        yaxis: { type: "category", autorange: "reversed", ...LABEL_TICKS },
-      },
-    }),
-  };
+    table: () => tableTornado(tornado),
+  });
 }
 
 const COLUMNS: readonly TextColumn<Bar>[] = [
-  { header: "cost", align: "left", text: ({ label }) => label },
+  { header: simulated("cost"), align: "left", text: ({ label }) => label },
   { header: "is", align: "left", text: ({ tag }) => tag },
   { header: "cycles", align: "right", text: (bar) => bar.range },
   { header: "at low", align: "right", text: ({ atLow }) => resultText(atLow) },
   { header: "at high", align: "right", text: ({ atHigh }) => resultText(atHigh) },
 ];
 
-/**
- * The bars as a table of at most 72 columns for a mail.
- *
- * @throws Error when a line does not fit a mail, see `mailText`, or is longer, and when no cost moves the result
- */
+/** The bars as a table for a mail. @throws Error when no cost moves the result */
 export function tornadoTable(tornado: Tornado): string {
-  const { result, unit, swings } = tornado;
-  const table = textTable(COLUMNS, barsOf(tornado));
-  const wide = table.split("\n").find(({ length }) => length > WIDTH);
-  if (wide !== undefined) throw new Error(`more than ${WIDTH} columns: ${JSON.stringify(wide)}`);
-  return mailText(
-    `${[
-      wrapText(
-        `SIMULATED ${result} [${unit}]: ${resultText(swings[0].atValue)} with every cost at its value`,
-        WIDTH,
-      ),
-      table,
-      wrapText(methodOf(tornado), WIDTH),
-    ].join("\n\n")}\n`,
-  );
+  const { result, unit, swings, provenance, machine } = tornado;
+  const heading = `${result} [${unit}]: ${resultText(swings[0].atValue)} with every cost at its value`;
+  return mail({
+    provenance,
+    head: [`Machine: ${machine}`],
+    parts: [...headed(heading, textTables(COLUMNS, barsOf(tornado))), wrapText(methodOf(tornado))],
+  });
 }
 
 function methodOf(tornado: Tornado): string {

@@ -3,13 +3,11 @@
  * processors; and, named as such, what was not.
  */
 import type { WalkFigure, WalkFiguresStudy } from "../study/walk-figures.js";
-import { errorTable } from "./errors.js";
+import { errorTables } from "./errors.js";
 import { percent, range, smallCycles } from "./format.js";
+import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { mailText, type TextColumn, textTable, wrapText } from "./text-table.js";
-
-/** Narrower than other tables, to be quoted in an answer to an answer. */
-const WIDTH = 72;
+import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 
 /** One record per figure; core cycles, errors shares of the measured value, and "" is what there is not. */
 export function tableWalkFigures({ figures }: WalkFiguresStudy): Records {
@@ -38,7 +36,11 @@ export function tableWalkFigures({ figures }: WalkFiguresStudy): Records {
 
 const decimals = (times: number) => String(Math.round(times * 1000) / 1000);
 
-const row: TextColumn<WalkFigure> = { header: "figure", align: "left", text: (figure) => figure.row };
+const row: TextColumn<WalkFigure> = {
+  header: simulated("figure"),
+  align: "left",
+  text: (figure) => figure.row,
+};
 const measured: TextColumn<WalkFigure> = {
   header: "measured",
   align: "right",
@@ -91,52 +93,52 @@ const LEFT_OUT: readonly TextColumn<WalkFigure>[] = [
 
 /**
  * The study in ASCII, at most 72 columns.
- *
- * @throws Error when a name has other characters or does not fit a line, see `mailText`
  */
 export function walkFiguresTable({ provenance, figures, errors }: WalkFiguresStudy): string {
-  const { version, model, data, seed } = provenance;
   const of = (...outcomes: readonly WalkFigure["outcome"][]) =>
     figures.filter(({ outcome }) => outcomes.includes(outcome));
   const predicted = of("predicted");
   const parts = [
-    `SIMULATED, not hardware\n${wrap(`exitlab ${version}, model ${model}, data ${data}, seed ${seed}`)}`,
-    wrap(
+    wrapText(
       `Of ${figures.length} published figures of walks and second-level TLB hits ${predicted.length} are predicted. ` +
         `${of("input").length} entered the profiles and test nothing, ${of("not simulated").length} are of processors without a profile, ` +
         `and ${of("cannot be validated").length}, every nested walk among them, cannot be validated: no figure of them was read.`,
     ),
-    errorTable("figures", [
+    ...errorTables("figures", [
       { of: "as the profiles have it", errors: errors.profile },
       { of: "from the other processors", errors: errors.leftOut },
     ]),
-    `PREDICTED, as the profiles have it [core cycles]\n\n${textTable(AS_ASSUMED, predicted)}`,
-    wrap(
+    ...headed("Predicted, as the profiles have it [core cycles]", textTables(AS_ASSUMED, predicted)),
+    wrapText(
       "error = (simulated - measured) / measured. The rest of a walk beside its references is assumed, by people who knew some " +
         "of these figures: the range is the evidence, not the value. The next table does without that knowledge.",
     ),
-    `PREDICTED from the other processors [core cycles]\n\n${textTable(
-      LEFT_OUT,
-      predicted.filter(({ leftOut }) => leftOut !== null),
-    )}`,
-    wrap(
+    ...headed(
+      "Predicted from the other processors [core cycles]",
+      textTables(
+        LEFT_OUT,
+        predicted.filter(({ leftOut }) => leftOut !== null),
+      ),
+    ),
+    wrapText(
       "others' rest: the median of what the figures of the other processors leave of a walk beside its references, in place of " +
         "the profile's. Only figures whose references hit L1 say something of it.",
     ),
-    `NOT A TEST: the profile knows the figure [core cycles]\n\n${textTable(AS_ASSUMED, of("input"))}`,
-    `NOT VALIDATED [core cycles]\n\n${textTable(AS_ASSUMED.slice(0, -1), of("not simulated", "cannot be validated"))}`,
+    ...headed("No test: the profile knows the figure [core cycles]", textTables(AS_ASSUMED, of("input"))),
+    ...headed(
+      "Not validated [core cycles]",
+      textTables(AS_ASSUMED.slice(0, -1), of("not simulated", "cannot be validated")),
+    ),
     ...notesOf(figures),
   ];
-  return mailText(`${parts.join("\n\n")}\n`);
+  return mail({ provenance, parts });
 }
-
-const wrap = (text: string) => wrapText(text, WIDTH);
 
 /** Each note once, with the figures that it is for. */
 function notesOf(figures: readonly WalkFigure[]): string[] {
   const notes = [...new Set(figures.map(({ note }) => note))].filter((note) => note !== "");
   return notes.map((note) => {
     const names = figures.filter((figure) => figure.note === note).map((figure) => figure.row);
-    return wrap(`${names.join("; ")}: ${note}.`);
+    return wrapText(`${names.join("; ")}: ${note}.`);
   });
 }

@@ -4,7 +4,7 @@
  */
 import type { ColdWalk, WalkStep } from "../study/two-dimensional-walk.js";
 import { ENTRY_NAMES } from "../x86/probe.js";
-import { type Figure, figureLayout, plotlyText } from "./figure.js";
+import { Figure, plotlyText } from "./figure.js";
 import { hex } from "./format.js";
 import type { Records } from "./records.js";
 import { CHARACTER_WIDTH, ENTRY_FILLS, FONT, INK, LABEL_TICKS } from "./theme.js";
@@ -46,38 +46,37 @@ export function plotWalk(walk: ColdWalk): Figure {
   }));
   const datum = { x: columns.length - 1, y: rows.length - 1 };
   const longest = Math.max(...rows.map((row) => row.length));
-  return {
-    data: [entries("EPT", placed), entries("guest", placed), theDatum(datum, hostPhysicalAddress)],
-    layout: figureLayout({
-      title: `SIMULATED: the ${steps.length} references of a walk with nothing cached`,
-      provenance: walk.provenance,
-      machine: `${walk.machine}. A read of linear address ${hex(linearAddress)}; no entry serves two structures`,
-      plotHeight: ROW_HEIGHT * rows.length,
-      left: 24 + longest * CHARACTER_WIDTH,
-      right: 24,
-      below: 16,
-      notes: [...placed, datum].slice(1).map((to, index) => arrow(placed[index], to)),
-      rest: {
-        xaxis: {
-          side: "top",
-          range: [-0.5, columns.length - 0.5],
-          tickvals: columns.map((_, x) => x),
-          ticktext: columns.map((purpose) => columnText(purpose, steps)),
-          showgrid: false,
-          zeroline: false,
-        },
-        yaxis: {
-          range: [rows.length - 0.5, -0.5],
-          tickvals: rows.map((_, y) => y),
-          ticktext: rows.map(plotlyText),
-          showgrid: false,
-          zeroline: false,
-          ...LABEL_TICKS,
-        },
-        showlegend: false,
+  return new Figure({
+    title: `SIMULATED: the ${steps.length} references of a walk with nothing cached`,
+    provenance: walk.provenance,
+    machine: `${walk.machine}. A read of linear address ${hex(linearAddress)}; no entry serves two structures`,
+    plotHeight: ROW_HEIGHT * rows.length,
+    left: 24 + longest * CHARACTER_WIDTH,
+    right: 24,
+    below: 16,
+    notes: [...placed, datum].slice(1).map((to, index) => arrow(placed[index], to)),
+    rest: {
+      xaxis: {
+        side: "top",
+        range: [-0.5, columns.length - 0.5],
+        tickvals: columns.map((_, x) => x),
+        ticktext: columns.map((purpose) => columnText(purpose, steps)),
+        showgrid: false,
+        zeroline: false,
       },
-    }),
-  };
+      yaxis: {
+        range: [rows.length - 0.5, -0.5],
+        tickvals: rows.map((_, y) => y),
+        ticktext: rows.map(plotlyText),
+        showgrid: false,
+        zeroline: false,
+        ...LABEL_TICKS,
+      },
+      showlegend: false,
+    },
+    data: [entries("EPT", placed), entries("guest", placed), theDatum(datum, hostPhysicalAddress)],
+    table: () => tableWalk(walk),
+  });
 }
 
 /** What a column is about, and the guest-physical address that its EPT entries translate. */

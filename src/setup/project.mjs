@@ -23,6 +23,13 @@ export const inProject = (...parts) => path.join(project, ...parts);
 export const inJupyter = (...parts) => inProject(".jupyter", ...parts);
 
 /**
+ * A path as the person means it who called npm, which runs its scripts in the project's folder.
+ *
+ * @param {string} file
+ */
+export const fromCaller = (file) => path.resolve(process.env.INIT_CWD ?? process.cwd(), file);
+
+/**
  * Says one line to the user, on stderr: stdout belongs to the program that set-up prepares.
  *
  * @param {string} line

@@ -2,9 +2,8 @@
  * Two scenarios on one processor, compared as far as their costs are known: what each takes, what the difference is, and
  * which costs decide it.
  *
- * Both sides are priced under one cost vector at a time, so that what they have in common cancels. A cost that has the same
- * range under both kernels is one cost, with one draw for both sides. One whose ranges differ by kernel is two: nothing says
- * that they err together, so each has its own draws, and the difference comes out wider rather than narrower.
+ * Both sides are priced under one cost vector at a time, so that what they have in common cancels. A cost whose ranges differ
+ * by kernel is two, each with its own draws: see `kernel-costs.ts`.
  *
  * Ranges say what is possible, not how likely it is: see `src/cost/uncertainty.ts`. Where measured rows are at hand, costs
  * fitted to them may be given instead; then a draw is a vector that keeps to the rows, and the ends are what the rows and
@@ -26,7 +25,9 @@ import {
   type Spread,
   shareOfRangesBelow,
 } from "../cost/uncertainty.js";
-import type { KernelVersion } from "../kvm/eras.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
+import { costsOfBoth, countsOfKernel, ofKernel } from "./kernel-costs.js";
 import { provenanceOf } from "./provenance.js";
 import type { Interval, Provenance } from "./result.js";
 import { type Run, run } from "./run/run.js";
@@ -147,7 +148,12 @@ export function studyComparison(options: ComparisonOptions): Comparison {
     ...pricing.bounds?.(counts, base),
   });
   return {
-    provenance: { ...provenanceOf(seed), ...(fitted && { calibration: fitted.source }) },
+    provenance: provenanceOf({
+      seed,
+      ...(fitted && { calibration: fitted.source }),
+      conditions: conditionsOf([a.run.scenario, b.run.scenario]),
+      command: fitted === undefined ? studyCommand("comparison", options) : null,
+    }),
     machine: loadCpu(cpu).model,
     a: sideOf(a, spread(priced.a.spread, a.counts)),
     b: sideOf(b, spread(priced.b.spread, b.counts)),
@@ -163,15 +169,12 @@ export function studyComparison(options: ComparisonOptions): Comparison {
 /** Counts per access, once for costs that both kernels share and once for those of this kernel. */
 function counted({ name, scenario }: SideInput, side: string): Counted {
   const done = run(scenario, `${side}.scenario`);
-  const counts = Object.entries(done.counts).flatMap(([primitive, count]) => [
-    [primitive, count / done.accesses],
-    [ofKernel(primitive, done.scenario.kernel), count / done.accesses],
+  const perAccess = Object.entries(done.counts).map(([primitive, count]) => [
+    primitive,
+    count / done.accesses,
   ]);
-  return { name, run: done, counts: Object.fromEntries(counts) };
+  return { name, run: done, counts: countsOfKernel(Object.fromEntries(perAccess), done.scenario.kernel) };
 }
-
-/** A cost or a primitive of one kernel. */
-const ofKernel = (name: string, kernel: KernelVersion) => `${name} (${kernel})`;
 
 function sideOf({ name, run: { scenario, accesses } }: Counted, cycles: Spread): ComparedSide {
   return { name, scenario, accesses, cycles };
@@ -179,34 +182,21 @@ function sideOf({ name, run: { scenario, accesses } }: Counted, cycles: Spread):
 
 function pricedByRanges(a: Counted, b: Counted, ranges: CostRanges = {}, options: DrawOptions): Pricing {
   const [ofA, ofB] = [a, b].map(({ run: { scenario, counts, accesses } }) => {
-    const costs = primitiveCosts(loadCpu(scenario.cpu), scenario.kernel, ranges);
+    const { cpu, kernel } = scenario;
+    const costs = primitiveCosts(loadCpu(cpu), kernel, ranges);
     // Refuses what no cost prices.
     priceCounts(costs, counts, accesses);
-    return costs;
+    return { kernel, costs };
   });
-  const [kernelA, kernelB] = [a, b].map(({ run: { scenario } }) => scenario.kernel);
-  // Both lists are of the same costs in the same order: a kernel has its own ranges, not its own costs.
-  const costs = ofA.flatMap((cost, index) =>
-    isSameRange(cost, ofB[index]) ? cost : [costOfKernel(cost, kernelA), costOfKernel(ofB[index], kernelB)],
-  );
-  const occurring = costs.filter((cost) => occurs(cost, a, b));
+  const occurring = costsOfBoth(ofA, ofB).filter((cost) => occurs(cost, a, b));
   const names = new Set(occurring.map(({ name }) => name));
-  const pairs = ofA.map(({ name }) => [ofKernel(name, kernelA), ofKernel(name, kernelB)]);
+  const pairs = ofA.costs.map(({ name }) => [ofKernel(name, ofA.kernel), ofKernel(name, ofB.kernel)]);
   return {
     costs: occurring,
     draws: drawCosts(occurring, options),
     byKernel: pairs.filter((pair) => pair.every((name) => names.has(name))).flat(),
     bounds: null,
   };
-}
-
-function isSameRange(one: PrimitiveCost, other: PrimitiveCost): boolean {
-  return one.low === other.low && one.value === other.value && one.high === other.high;
-}
-
-function costOfKernel(cost: PrimitiveCost, kernel: KernelVersion): PrimitiveCost {
-  const primitives = cost.primitives.map((primitive) => ofKernel(primitive, kernel));
-  return { ...cost, name: ofKernel(cost.name, kernel), primitives };
 }
 
 function occurs(cost: PrimitiveCost, a: Counted, b: Counted): boolean {

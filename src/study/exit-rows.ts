@@ -13,6 +13,8 @@ import { type Bounds, type Counts, occurrences } from "../cost/counts.js";
 import { loadCpu } from "../cost/cpu-profile.js";
 import { loadMeasurement } from "../cost/measurements.js";
 import { type PrimitiveCost, primitiveCosts } from "../cost/primitive-costs.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { type ErrorSummary, relativeError, summarise } from "./errors.js";
 import { provenanceOf } from "./provenance.js";
 import { PUBLISHED_EXITS, type PublishedMachine, type PublishedRow } from "./published-exits.js";
@@ -96,7 +98,11 @@ export function studyExitRows(): ExitRowsStudy {
   const errorsOf = (counts: (prediction: Prediction) => boolean) =>
     summarise(predictions.filter(counts).map(({ error }) => error));
   return {
-    provenance: provenanceOf(SEED),
+    provenance: provenanceOf({
+      seed: SEED,
+      conditions: conditionsOf(PUBLISHED_EXITS.map(({ as }) => as)),
+      command: studyCommand("exit-rows", {}),
+    }),
     machines,
     all: errorsOf(() => true),
     differences: errorsOf(({ evidence }) => evidence === "difference"),

@@ -15,6 +15,8 @@ import { Trace } from "../kvm/trace.js";
 import { GuestTables } from "../workload/guest-tables.js";
 import type { CpuGeometry } from "../x86/cpu.js";
 import { PAGE } from "../x86/mmu.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { provenanceOf } from "./provenance.js";
 import type { Provenance } from "./result.js";
 import { hex } from "./run/scenario.js";
@@ -101,7 +103,8 @@ const SEED = 1;
 
 const WHAT = "studyLifeOfFault";
 
-const OPTIONS = record({
+/** The schema of `LifeOfFaultOptions`. */
+export const lifeOfFaultOptions = record({
   kernel: oneOf(KERNEL_VERSIONS).default("v4.2"),
   cpu: oneOf(cpuNames()).default("haswell-ep-e5-2660v3"),
   address: addressFrom(LOWEST_ADDRESS, HIGHEST_ADDRESS, "guest-physical address in bytes", 16).default(
@@ -142,7 +145,7 @@ const ACTS: readonly Act[] = [
 
 /** Follows one address through its life. @throws InputError that names the option, its value and what is allowed */
 export function studyLifeOfFault(options: LifeOfFaultOptions = {}): LifeOfFault {
-  const { kernel, cpu, address } = parseInput(OPTIONS, options, WHAT);
+  const { kernel, cpu, address } = parseInput(lifeOfFaultOptions, options, WHAT);
   const { geometry, model } = loadCpu(cpu);
   const limit = 2 ** geometry.physicalAddressBits;
   if (address >= limit || pageOf(address) === pageOf(LOCAL_APIC)) {
@@ -154,7 +157,11 @@ export function studyLifeOfFault(options: LifeOfFaultOptions = {}): LifeOfFault 
   }
   const life = new Life(kernel, geometry, address);
   const recorded = ACTS.map((act, index) => life.step(index + 1, act));
-  const provenance = provenanceOf(SEED);
+  const provenance = provenanceOf({
+    seed: SEED,
+    conditions: conditionsOf([{ cpu, kernel }]),
+    command: studyCommand("life-of-a-fault", options),
+  });
   const notes = [
     `exitlab ${provenance.version}, model ${provenance.model}, ${cpu}. A is ${hex(address)}. Events by step:`,
     ...recorded.map(

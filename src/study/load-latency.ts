@@ -15,6 +15,8 @@ import { PagingStructures } from "../workload/paging-structures.js";
 import { MEMORY_LEVELS } from "../x86/ledger.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { type ErrorSummary, relativeError, summarise } from "./errors.js";
 import { countLoads, cyclesPerLoad, timedLoop, walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
@@ -111,7 +113,12 @@ export function studyLoadLatency(options: LoadLatencyOptions = {}): LoadLatencyS
     }
     return machineLatency(loadCpu(name), rows, seed);
   });
-  return { provenance: provenanceOf(seed), machines, errors: summarise(machines.flatMap(errorsOf)) };
+  const provenance = provenanceOf({
+    seed,
+    conditions: conditionsOf(cpus.map((cpu) => ({ cpu }))),
+    command: studyCommand("load-latency", options),
+  });
+  return { provenance, machines, errors: summarise(machines.flatMap(errorsOf)) };
 }
 
 function machineLatency(cpu: CpuProfile, rows: readonly MemoryLatency[], seed: number): MachineLatency {

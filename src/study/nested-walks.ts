@@ -13,6 +13,8 @@ import type { CpuGeometry } from "../x86/cpu.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
 import { pmuView } from "../x86/pmu.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { countLoads, cyclesPerLoad, type LoadLoop, walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type { Interval, Provenance } from "./result.js";
@@ -97,7 +99,12 @@ export function studyNestedWalks(options: NestedWalkOptions = {}): NestedWalkStu
       return { paging: name, footprintKib, ...pointOf(counts, changed) };
     });
   });
-  return { provenance: provenanceOf(seed), machine: [profile.model, ...changes].join(", "), points };
+  const provenance = provenanceOf({
+    seed,
+    conditions: conditionsOf([{ cpu, switches: changed.geometry.switches }]),
+    command: studyCommand("nested-walks", options),
+  });
+  return { provenance, machine: [profile.model, ...changes].join(", "), points };
 }
 
 /** A footprint that fits L3 is gone over once in sequence; then random loads come, enough to replace all that L3 held. */

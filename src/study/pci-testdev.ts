@@ -13,6 +13,8 @@ import { loadMeasurement, type Measurement, readMeasurement } from "../cost/meas
 import { primitiveCosts } from "../cost/primitive-costs.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import { EXIT_EVICTS, type ExitEvicts } from "../kvm/x86.js";
+import { exitlabCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type {
@@ -34,6 +36,8 @@ const PUBLISHED = 2013;
  * predicted for the one is not for the other.
  */
 const MEASURED_KERNEL = "v3.9";
+/** What the fast MMIO bus is predicted for. */
+const FAST_BUS_KERNEL = "v4.2";
 
 export interface PciTestdevOptions {
   /**
@@ -87,11 +91,18 @@ export function studyPciTestdev(options: PciTestdevOptions = {}): PciTestdevStud
   );
   return {
     provenance: {
-      ...provenanceOf(seed),
+      ...provenanceOf({
+        seed,
+        conditions: conditionsOf(
+          cpus.flatMap((name) =>
+            ([MEASURED_KERNEL, FAST_BUS_KERNEL] as const).map((kernel) => ({ cpu: name, kernel })),
+          ),
+        ),
+        command: command(conditions, options.measurement),
+      }),
       calibration: measurement.source,
       machine: measurement.machine,
       shownAs: [`${loadCpu(cpu).model}, exits evict ${exitEvicts}`, ...rangeTexts(costs)].join(", "),
-      command: command(conditions, options.measurement),
     },
     rows: calibratedRows(calibration),
     costs: costEstimates(calibration),
@@ -120,7 +131,7 @@ function possibleCpus(ownRows: boolean): string[] {
   });
 }
 
-interface Conditions {
+interface Case {
   readonly cpu: string;
   readonly exitEvicts: ExitEvicts;
   readonly costs: Readonly<Record<string, Bounds>>;
@@ -136,9 +147,9 @@ interface StudyCase {
 }
 
 /** The fit and its predictions for one processor in one state; null where no costs meet the rows. */
-function studyCase(measurement: Measurement, conditions: Conditions): StudyCase | null {
+function studyCase(measurement: Measurement, conditions: Case): StudyCase | null {
   const before = countRows(pciTestdevRows("v3.9"), "v3.9", conditions);
-  const after = countRows(pciTestdevRows("v4.2"), "v4.2", conditions);
+  const after = countRows(pciTestdevRows(FAST_BUS_KERNEL), FAST_BUS_KERNEL, conditions);
   const calibration = calibrate(measurement, before, conditions);
   if (!calibration.feasible) return null;
   const pio = after["portio-wildcard-eventfd"];
@@ -172,7 +183,7 @@ function studyCase(measurement: Measurement, conditions: Conditions): StudyCase 
 function calibrate(
   measurement: Measurement,
   counts: Record<string, Counts>,
-  { cpu, costs }: Conditions,
+  { cpu, costs }: Case,
 ): Calibration {
   const observations = Object.entries(counts).map(([name, rowCounts]) => ({
     name,
@@ -186,7 +197,7 @@ function calibrate(
 function countRows(
   rows: Readonly<Record<string, RowScenario>>,
   kernel: KernelVersion,
-  { cpu, exitEvicts, accesses, seed }: Conditions,
+  { cpu, exitEvicts, accesses, seed }: Case,
 ): Record<string, Counts> {
   const machine = { cpu, kernel, exitEvicts, memslots: [{ gpa: 0, size: 64 * 2 ** 20 }], accesses, seed };
   return Object.fromEntries(
@@ -217,19 +228,15 @@ function costEstimates(calibration: Calibration): CostEstimate[] {
   });
 }
 
-function rangeTexts(costs: Conditions["costs"]): string[] {
+function rangeTexts(costs: Case["costs"]): string[] {
   return Object.entries(costs).map(([name, { low, high }]) => `${name}=${low}..${high}`);
 }
 
-function command({ cpu, exitEvicts, costs, accesses, seed }: Conditions, measurement?: string): string {
-  return [
-    `npx exitlab study pci-testdev --cpu ${cpu} --exit-evicts ${exitEvicts} --accesses ${accesses} --seed ${seed}`,
-    ...rangeTexts(costs).map((text) => `--cost ${text}`),
-    ...(measurement === undefined ? [] : [`--measurement ${shellWord(measurement)}`]),
-  ].join(" ");
-}
-
-/** A word as a shell takes it whole. */
-function shellWord(text: string): string {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+function command({ cpu, exitEvicts, costs, accesses, seed }: Case, measurement?: string): string {
+  return exitlabCommand(
+    ...["study", "pci-testdev", "--cpu", cpu, "--exit-evicts", exitEvicts],
+    ...["--accesses", String(accesses), "--seed", String(seed)],
+    ...rangeTexts(costs).flatMap((text) => ["--cost", text]),
+    ...(measurement === undefined ? [] : ["--measurement", measurement]),
+  );
 }

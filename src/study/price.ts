@@ -7,10 +7,12 @@ import { InputError, notAllowed } from "../cost/input.js";
 import { type Price, priceCounts } from "../cost/price.js";
 import { type CostRanges, primitiveCosts } from "../cost/primitive-costs.js";
 import type { Quantity } from "../cost/quantity.js";
+import { exitlabCommand, inlineJson } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { provenanceOf } from "./provenance.js";
 import type { Provenance } from "./result.js";
 import type { Run } from "./run/run.js";
-import type { Scenario } from "./run/scenario.js";
+import { type Scenario, scenarioInput } from "./run/scenario.js";
 
 export interface PriceConditions
   extends Pick<Scenario, "cpu" | "kernel" | "patches" | "mitigations" | "paging" | "vcpus"> {
@@ -41,7 +43,8 @@ export interface PriceOptions {
  *
  * @throws InputError for a profile of another machine, and for ranges that `primitiveCosts()` refuses
  */
-export function priceRun(run: Run, { profile, ranges = {} }: PriceOptions = {}): RunPrice {
+export function priceRun(run: Run, options: PriceOptions = {}): RunPrice {
+  const { profile, ranges = {} } = options;
   const { scenario, counts, accesses } = run;
   const { cpu, kernel, patches, mitigations, paging, vcpus } = scenario;
   if (profile !== undefined) checkProfile(profile, scenario);
@@ -49,13 +52,28 @@ export function priceRun(run: Run, { profile, ranges = {} }: PriceOptions = {}):
   const costs = primitiveCosts(processor, kernel, { ...profile?.ranges, ...ranges });
   const { model, clock } = processor;
   return {
-    provenance: provenanceOf(scenario.seed),
+    provenance: provenanceOf({
+      seed: scenario.seed,
+      ...(profile && { calibration: fittedTo(profile) }),
+      conditions: conditionsOf([scenario]),
+      command: commandOf(scenario, options),
+    }),
     conditions: {
       ...{ cpu, model, kernel, patches, mitigations, paging, vcpus, ...clock },
       ...(profile && { stretch: profile.stretch }),
     },
     ...priceCounts(costs, counts, accesses),
   };
+}
+
+function fittedTo({ stretch }: CostProfile): string {
+  return `times of this machine${stretch > 1 ? `, within ${stretch.toFixed(1)} times their tolerances` : ""}`;
+}
+
+/** Of costs that were given there is no file that a command could name. */
+function commandOf(scenario: Scenario, { profile, ranges }: PriceOptions): string | null {
+  if (profile !== undefined || ranges !== undefined) return null;
+  return exitlabCommand("run", inlineJson(scenarioInput(scenario)));
 }
 
 /** @throws InputError for a profile of another machine than the scenario's: figures belong to their machine */

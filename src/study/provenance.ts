@@ -70,9 +70,11 @@ export function packageVersion(): string {
   return (JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string }).version;
 }
 
-/** Of a result that is made now, with this seed and without a fit. */
-export function provenanceOf(seed: number): Provenance {
-  return { version: packageVersion(), model: modelVersion(), data: dataVersion(), seed };
+/** Of a result that is made now, by this code. */
+export function provenanceOf(
+  result: Pick<Provenance, "seed" | "calibration" | "conditions" | "command">,
+): Provenance {
+  return { version: packageVersion(), model: modelVersion(), data: dataVersion(), ...result };
 }
 
 /** Says on stderr that the sources have changed since they were compiled; called when the built package is imported. */

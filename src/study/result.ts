@@ -7,6 +7,7 @@
 import type { Bounds } from "../cost/counts.js";
 import type { Category } from "../cost/primitive-costs.js";
 import type { Tag } from "../cost/quantity.js";
+import type { Conditions } from "./conditions.js";
 
 /** A value in cycles with the lowest and the highest value that the evidence allows. */
 export interface Interval extends Bounds {
@@ -27,6 +28,9 @@ export interface Provenance {
   readonly seed: number;
   /** The measurement the costs were fitted to, with its source; absent where nothing was fitted. */
   readonly calibration?: string;
+  readonly conditions: Conditions;
+  /** The shell command that makes the same bytes again; null for what no command can say, such as costs fitted in a notebook. */
+  readonly command: string | null;
 }
 
 /** Where the figures of a study with fitted costs come from. */
@@ -36,8 +40,6 @@ export interface FittedProvenance extends Provenance {
   readonly machine: string;
   /** What rows and costs are shown for: the processor, what exits evict there, costs that were changed. */
   readonly shownAs: string;
-  /** The command that makes the same bytes again. */
-  readonly command: string;
 }
 
 /** One measured row of a machine against its simulation. */

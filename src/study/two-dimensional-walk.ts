@@ -14,6 +14,8 @@ import { READ } from "../x86/access.js";
 import type { CpuGeometry } from "../x86/cpu.js";
 import { PAGE, TRANSLATED } from "../x86/mmu.js";
 import { type ProbeStep, probeTranslation } from "../x86/probe.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { walkReferences } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
 import type { Provenance } from "./result.js";
@@ -88,7 +90,7 @@ export function studyColdWalk(): ColdWalk {
   const { steps, hostPhysicalAddress } = probeTranslation(mmu, BigInt(page * PAGE), READ);
   if (hostPhysicalAddress === null) throw new Error("the page is mapped, and was not translated");
   return {
-    provenance: provenanceOf(SEED),
+    provenance: provenanceOfWalks("cold-walk"),
     machine: model,
     linearAddress: page * PAGE,
     steps: steps.map((step, index) => ({
@@ -116,10 +118,18 @@ export function studyReferenceCounts(): ReferenceCounts {
     nestedTlb: null,
   };
   return {
-    provenance: provenanceOf(SEED),
+    provenance: provenanceOfWalks("reference-counts"),
     machine: `${model}, without paging-structure caches and nested TLB, and with 5-level EPT`,
     counts: GUESTS.flatMap((guest) => EPTS.map((ept) => countReferences(bare, { guest, ept }))),
   };
+}
+
+function provenanceOfWalks(study: string): Provenance {
+  return provenanceOf({
+    seed: SEED,
+    conditions: conditionsOf([{ cpu: CPU }]),
+    command: studyCommand(study, {}),
+  });
 }
 
 const GUESTS: readonly GuestFormat[] = (["4-level", "5-level", "PAE", "32-bit", "none"] as const).flatMap(

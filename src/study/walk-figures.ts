@@ -20,6 +20,8 @@ import { linearBounds } from "../cost/uncertainty.js";
 import { type PagingFormat, PagingStructures } from "../workload/paging-structures.js";
 import { LINE } from "../x86/memory-hierarchy.js";
 import { PAGE } from "../x86/mmu.js";
+import { studyCommand } from "./command.js";
+import { conditionsOf } from "./conditions.js";
 import { type ErrorSummary, relativeError, summarise } from "./errors.js";
 import { countLoads, timedLoop } from "./loads.js";
 import { provenanceOf } from "./provenance.js";
@@ -116,12 +118,17 @@ export interface WalkFiguresStudy {
 const MOST_BEYOND_L1 = 0.05;
 
 /** Runs the study; the large loops take some ten seconds. @throws InputError for a data file that is not as it should be */
-export function studyWalkFigures({ seed = 1 }: { readonly seed?: number } = {}): WalkFiguresStudy {
+export function studyWalkFigures(options: { readonly seed?: number } = {}): WalkFiguresStudy {
+  const { seed = 1 } = options;
   const { figures: rows } = readDataJson(figuresFile, "measurements", "walks.json");
   const alone = rows.map((row) => walkFigure(row, seed));
   const figures = alone.map((figure) => ({ ...figure, leftOut: leftOut(figure, alone) }));
   return {
-    provenance: provenanceOf(seed),
+    provenance: provenanceOf({
+      seed,
+      conditions: conditionsOf(rows.flatMap(({ cpu }) => (cpu === null ? [] : [{ cpu }]))),
+      command: studyCommand("walk-figures", options),
+    }),
     figures,
     errors: {
       profile: summarise(

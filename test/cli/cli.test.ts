@@ -1,12 +1,12 @@
 /** The built command line, as a user runs it. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { wordsOf } from "./repeat.js";
 
 const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
-const ROWS = join(import.meta.dirname, "../../data/measurements/pci-testdev-2013.csv");
 
 function exitlab(args: readonly string[], env: Record<string, string> = {}) {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { ...process.env, ...env } });
@@ -27,104 +27,6 @@ const scenario = {
   accesses: 1000,
 };
 
-describe("exitlab study", () => {
-  it("prints a mail: ASCII, at most 75 columns, headed as simulated, with model, calibration and seed", () => {
-    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--seed", "3"]);
-    expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout).toMatch(
-      /^SIMULATED, not hardware\nexitlab \d+\.\d+\.\d+, model [0-9a-f]{8}, data [0-9a-f]{8}, seed 3\nCosts fitted to: QEMU/,
-    );
-    for (const line of stdout.split("\n")) expect(line).toMatch(/^[\x20-\x7e]{0,75}$/);
-  });
-
-  it("prints the same bytes for the same seed", () => {
-    const args = ["study", "pci-testdev", "--accesses", "200", "--seed", "5"];
-    expect(exitlab(args).stdout).toBe(exitlab(args).stdout);
-  });
-
-  it("writes everything but pictures without a browser, says what is missing in a line, and succeeds", () => {
-    const out = join(mkdtempSync(join(tmpdir(), "exitlab-")), "out");
-    const nowhere = { PATH: "", EXITLAB_CHROMIUM: "" };
-    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--out", out], nowhere);
-    expect(status).toBe(0);
-    expect(stderr).toMatch(/^exitlab: not written: breakdown\.svg, .*Chromium.*\n$/);
-    expect(readdirSync(out).sort()).toEqual([
-      "breakdown.html",
-      "costs.csv",
-      "fast-mmio.csv",
-      "fast-mmio.html",
-      "rows.csv",
-      "study.json",
-      "table.txt",
-    ]);
-    expect(stdout).toContain(readFileSync(join(out, "table.txt"), "utf8"));
-  });
-
-  it("takes another range for a cost, and repeats it in its command", () => {
-    const { stdout, status } = exitlab([
-      "study",
-      "pci-testdev",
-      "--cost",
-      "fastPioOut=20..60",
-      "--cost",
-      "vmread=10..20",
-    ]);
-    expect(status).toBe(0);
-    expect(stdout).toContain("fastPioOut (20..60, assumed)");
-    expect(stdout.replaceAll(/\s+\\?\s*/g, " ")).toContain("--cost fastPioOut=20..60 --cost vmread=10..20");
-  });
-
-  it("fits rows of one's own", () => {
-    const mine = readFileSync(ROWS, "utf8").replace("8796", "9100");
-    const { stdout, status } = exitlab(["study", "pci-testdev", "--measurement", file("mine.csv", mine)]);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/mmio-no-eventfd +9100 +9100/);
-  });
-
-  it.each([
-    [
-      "a missing column",
-      readFileSync(ROWS, "utf8").replace("cycles,", "ticks,"),
-      "column cycles: is missing; allowed: row, cycles",
-    ],
-    [
-      "rows that no costs can meet",
-      readFileSync(ROWS, "utf8").replace("8796", "1000"),
-      "no costs within their ranges meet the measured rows on sandy-bridge-ep with l1 evicted",
-    ],
-  ])("refuses %s", (_, csv, message) => {
-    const { stdout, stderr, status } = exitlab([
-      "study",
-      "pci-testdev",
-      "--measurement",
-      file("mine.csv", csv),
-    ]);
-    expect([stdout, status]).toEqual(["", 1]);
-    expect(stderr).toContain(message);
-  });
-
-  it.each([
-    [["--cost", "fastPioOut"], '--cost: "fastPioOut" is not allowed; allowed: name=low..high'],
-    [["--cost", "walk=1..2"], 'costs: "walk" is not allowed; allowed: one of walkReferenceL1'],
-    [["--measurement", "/nowhere.csv"], "/nowhere.csv: ENOENT"],
-    [["--cpu", "486"], "Allowed choices are broadwell-e-i7-6850k"],
-    [
-      ["--cpu", "haswell-ep-e5-2660v3"],
-      'cpu: "haswell-ep-e5-2660v3" is not allowed; allowed: one of ivy-bridge-i7-3770k, lynnfield',
-    ],
-    [["--accesses", "-1"], '--accesses: "-1" is not allowed; allowed: a whole number'],
-    [["--accesses", "0"], "accesses: 0 is not allowed"],
-    [
-      ["--seed", "4294967296"],
-      "seed: 4294967296 is not allowed; allowed: seed, a whole number from 0 to 4294967295",
-    ],
-  ])("refuses %s", (args, message) => {
-    const { stderr, status } = exitlab(["study", "pci-testdev", ...args]);
-    expect(status).toBe(1);
-    expect(stderr).toContain(message);
-  });
-});
-
 describe("exitlab run", () => {
   it("prints the counts of a scenario, as text and as JSON", () => {
     const path = file("scenario.json", JSON.stringify(scenario));
@@ -132,9 +34,25 @@ describe("exitlab run", () => {
     expect([text.status, text.stderr]).toEqual([0, ""]);
     expect(text.stdout).toMatch(/^SIMULATED, not hardware/);
     expect(text.stdout).toMatch(/\nexitEptMisconfig +1000 +1\.0000\n/);
-    expect(text.stdout).toMatch(/\nioeventfds\[0\] at 0xfebf0800: 1000 signals\n\nSIMULATED cycles/);
+    expect(text.stdout).toMatch(/\nioeventfds\[0\] at 0xfebf0800: 1000 signals\n\nWhere the cycles go/);
+    expect(text.stdout).toMatch(/\nSIMULATED VM-EXIT +Samples.*\nEPT_MISCONFIG +1000 /);
+    expect(text.stdout).toContain(`\nTo repeat:\n  npx exitlab run ${path}\n`);
     const json = JSON.parse(exitlab(["run", path, "--json"]).stdout);
     expect(json).toMatchObject({ counts: { eventfdSignal: 1000 }, signals: [1000] });
+    expect(json.exits).toMatchObject({ samples: 1000, reasons: [{ reason: "EPT_MISCONFIG" }] });
+    expect(json.price.provenance.command).toBe(`npx exitlab run ${path} --json`);
+  });
+
+  it("takes JSON itself in place of a file, and repeats it in its command", () => {
+    const { stdout, stderr, status } = exitlab(["run", JSON.stringify(scenario)]);
+    expect([stderr, status]).toEqual(["", 0]);
+    const command = stdout.slice(stdout.indexOf("To repeat:") + "To repeat:".length);
+    const again = exitlab(wordsOf(command).slice(2));
+    expect(again.stdout).toBe(stdout);
+    expect(exitlab(["run", '{"cpu"']).stderr).toMatch(
+      /^exitlab: JSON: .*; allowed: a readable file with JSON, or JSON/,
+    );
+    expect(exitlab(["run", '{"cpus":1}']).stderr).toMatch(/^exitlab: scenario: cpus: is an unknown field/);
   });
 
   it("prints the cycles under their conditions, with every cost in them and its source", () => {
@@ -143,7 +61,9 @@ describe("exitlab run", () => {
     const { price } = JSON.parse(exitlab(["run", path, "--json"]).stdout);
     expect(stdout).toMatch(/\ntotal +\d+ +\d+\.\.\d+\n/);
     const words = stdout.replaceAll(/\s+/g, " ");
-    expect(words).toContain("(Sandy Bridge-EP), Linux 4.2, mitigations off, EPT category ");
+    expect(words).toContain(
+      "(Sandy Bridge-EP), EPT Run: 1000 accesses, store Profile: sandy-bridge-ep; Linux 4.2, mitigations off ",
+    );
     expect(price.items.length).toBeGreaterThan(5);
     for (const { cost, tag, source } of price.items) {
       expect(stdout).toMatch(new RegExp(`^${cost} .* ${tag} +\\[\\d+\\]$`, "m"));
@@ -180,6 +100,8 @@ describe("exitlab run", () => {
     expect([stderr, status]).toEqual(["", 0]);
     expect(stdout).toMatch(/^eventfdSignal +1\.0000 +200\.\.250 +222 +measured +\[\d+\]$/m);
     expect(stdout).toMatch(/^\[\d+\] +rows of a machine$/m);
+    expect(stdout).toContain("\nCosts: fitted to times of this machine\n");
+    expect(stdout.replaceAll(/\s+\\?\s*/g, " ")).toContain(` --costs ${args[1]} `);
   });
 
   it.each([
@@ -232,7 +154,7 @@ describe("exitlab run", () => {
 
   it("counts per access of all vCPUs", () => {
     const { stdout } = exitlab(["run", file("scenario.json", JSON.stringify({ ...scenario, vcpus: 2 }))]);
-    expect(stdout).toContain("sandy-bridge-ep, v4.2, ept, 2000 accesses by 2 vCPUs\n");
+    expect(stdout).toContain("\nRun: 2000 accesses by 2 vCPUs, store\n");
     expect(stdout).toMatch(/\neventfdSignal +2000 +1\.0000\n/);
   });
 

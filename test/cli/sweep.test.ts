@@ -200,7 +200,7 @@ describe("exitlab scenario", () => {
 });
 
 describe("every command", () => {
-  it.each(["study", "run", "scenario", "plan", "sweep", "merge", "worker", "conform"])(
+  it.each(["study", "run", "export", "scenario", "plan", "sweep", "merge", "worker", "conform"])(
     "%s has help with an example",
     (verb) => {
       const { stdout, status } = exitlab(verb, "--help");

@@ -74,6 +74,7 @@ describe("the times of exits", () => {
         {
           reason: "EPT_MISCONFIG",
           samples: 2,
+          timesUs: [2, 6],
           meanUs: 4,
           // Deviations of 2 from the mean: sqrt((4 + 4) / (2 - 1) / 2).
           standardErrorUs: 2,
@@ -87,6 +88,7 @@ describe("the times of exits", () => {
         {
           reason: "CPUID",
           samples: 1,
+          timesUs: [1],
           meanUs: 1,
           standardErrorUs: null,
           minUs: 1,
@@ -319,6 +321,7 @@ function expected(of: readonly Line[]) {
     return {
       reason,
       samples: exits.length,
+      timesUs: times,
       minUs: Math.min(...times),
       maxUs: Math.max(...times),
       resolutionUs: 0.001,

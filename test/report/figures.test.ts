@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import { CATEGORIES } from "../../src/cost/primitive-costs.js";
 import { plotBreakdown, tableBreakdown } from "../../src/report/breakdown.js";
 import { plotFastMmio, tableFastMmio } from "../../src/report/fast-mmio.js";
 import { type Figure, plainText, plotlyText } from "../../src/report/figure.js";
 import { footprint } from "../../src/report/format.js";
+import { toFrame } from "../../src/report/frame.js";
+import * as report from "../../src/report/index.js";
 import { plotLifeOfFault, tableLifeOfFault } from "../../src/report/life-of-a-fault.js";
 import {
   latencyErrorsTable,
@@ -16,77 +17,11 @@ import {
 import { plotNestedWalks, tableNestedPmu, tableNestedWalks } from "../../src/report/nested-walks.js";
 import { tableProbes } from "../../src/report/probes.js";
 import { plotReferenceCounts, tableReferenceCounts } from "../../src/report/reference-counts.js";
-import { CATEGORY_FILLS, LINES, SPTE_FILLS } from "../../src/report/theme.js";
+import { figureText } from "../../src/report/save.js";
 import { plotWalk, tableWalk } from "../../src/report/walk.js";
-import { HOSTILE, hostileStudy, study } from "./fixture.js";
+import { EVERY_FIGURE } from "./every-figure.js";
+import { HOSTILE, study } from "./fixture.js";
 import { coldWalk, lifeOfFault, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
-
-const FITTED = "fitted to kvm-unit-tests";
-const UNFITTED = "nothing fitted";
-
-/** Name; the figure; one of hostile text; titles of its axes of numbers; what its costs rest on. */
-const FIGURES = [
-  ["breakdown", () => plotBreakdown(study), plotBreakdown(hostileStudy), ["TSC cycles per access"], FITTED],
-  [
-    "fast MMIO",
-    () => plotFastMmio(study),
-    plotFastMmio(hostileStudy),
-    ["Difference and page walk<br>TSC cycles per access", "Port I/O and fast MMIO<br>TSC cycles per access"],
-    FITTED,
-  ],
-  ["walk", () => plotWalk(coldWalk), plotWalk({ ...coldWalk, machine: HOSTILE }), [], UNFITTED],
-  [
-    "reference counts",
-    () => plotReferenceCounts(referenceCounts),
-    plotReferenceCounts({ ...referenceCounts, machine: HOSTILE }),
-    ["EPT: levels, size of all its pages", "guest: paging mode, page size"],
-    UNFITTED,
-  ],
-  [
-    "load latency",
-    () => plotLoadLatency(loadLatency),
-    plotLoadLatency({
-      ...loadLatency,
-      machines: loadLatency.machines.map((machine) => ({ ...machine, cpu: HOSTILE, model: HOSTILE })),
-    }),
-    [
-      "<b>lynnfield-i7-860</b><br>core cycles per load",
-      "footprint, bytes",
-      "footprint, bytes",
-      "footprint, bytes",
-    ],
-    UNFITTED,
-  ],
-  [
-    "nested walks",
-    () => plotNestedWalks(nestedWalks),
-    plotNestedWalks({
-      ...nestedWalks,
-      machine: HOSTILE,
-      points: nestedWalks.points.map((point) => ({ ...point, paging: `${HOSTILE}${point.paging}` })),
-    }),
-    [
-      "Core cycles per load, translation",
-      "Core cycles per load, with the datum",
-      "References per walk",
-      "footprint, bytes",
-      "footprint, bytes",
-      "footprint, bytes",
-    ],
-    UNFITTED,
-  ],
-  [
-    "life of a fault",
-    () => plotLifeOfFault(lifeOfFault),
-    plotLifeOfFault({
-      ...lifeOfFault,
-      machine: HOSTILE,
-      steps: lifeOfFault.steps.map((step) => ({ ...step, what: HOSTILE, exits: [HOSTILE] })),
-    }),
-    ["times in the step"],
-    UNFITTED,
-  ],
-] as const;
 
 const trace = (figure: Figure, name: string) => {
   const found = figure.data.find((candidate) => candidate.name === name);
@@ -94,29 +29,52 @@ const trace = (figure: Figure, name: string) => {
   return found as { x: number[]; y: unknown[]; error_x: { array: number[]; arrayminus: number[] } };
 };
 
-test.each(FIGURES)("%s: the axes have titles with their units", (_name, plot, _hostile, titles) => {
-  const axes = Object.entries(plot().layout).filter(([key]) => /^[xy]axis/.test(key));
-  const shown = axes.flatMap(([, axis]) => (axis as { title?: { text: string } }).title?.text || []);
-  expect(shown.sort()).toEqual(titles);
+const CASES = Object.entries(EVERY_FIGURE);
+
+test("every plotX of the package is among the figures that are tested together", () => {
+  expect(Object.keys(EVERY_FIGURE).sort()).toEqual(
+    Object.keys(report)
+      .filter((name) => /^plot[A-Z]/.test(name))
+      .sort(),
+  );
 });
 
-test.each(FIGURES)(
+test.each(CASES)("%s: the axes have titles with their units", (_name, { figure, axes }) => {
+  const all = Object.entries(figure().layout).filter(([key]) => /^[xy]axis/.test(key));
+  const shown = all.flatMap(([, axis]) => (axis as { title?: { text: string } }).title?.text || []);
+  expect(shown.sort()).toEqual(axes);
+});
+
+test.each(CASES)(
   "%s: says on its face that it is simulated, by what and fitted to what",
-  (_name, plot, _hostile, _titles, basis) => {
-    const { layout } = plot();
+  (_name, { figure, basis }) => {
+    const { layout } = figure();
     expect(layout.title.text).toMatch(/^SIMULATED/);
     const [note] = layout.annotations as { text: string }[];
-    expect(note.text).toContain(`SIMULATED - exitlab 0.1.0, model 3f2a91c0, data b07c55d2, seed 1, ${basis}`);
+    expect(note.text.replaceAll("<br>", " ")).toContain(
+      `SIMULATED - exitlab 0.1.0, model 3f2a91c0, data b07c55d2, seed 1, ${basis}`,
+    );
   },
 );
 
-test.each(FIGURES)(
+test.each(CASES)(
   "%s: is plain JSON, the same for the same study, without hostile markup",
-  (_name, plot, hostile) => {
-    expect(JSON.parse(JSON.stringify(plot()))).toEqual(plot());
-    const text = JSON.stringify(hostile);
+  (_name, { figure, hostile }) => {
+    expect(JSON.parse(JSON.stringify(figure()))).toEqual({ data: figure().data, layout: figure().layout });
+    expect(JSON.stringify(figure())).toBe(JSON.stringify(figure()));
+    const text = JSON.stringify(hostile());
     expect(text).toContain(JSON.stringify(plotlyText(HOSTILE)).slice(1, -1));
     expect(text).not.toMatch(/<\/?script|<b>&"/);
+  },
+);
+
+test.each(CASES)(
+  "%s: has its numbers as records, for a frame, a CSV file and a mail",
+  (_name, { figure, hostile }) => {
+    expect(toFrame(figure().table).shape[0]).toBe(figure().table.length);
+    for (const line of `${figureText(figure())}${figureText(hostile())}`.split("\n")) {
+      expect(line).toMatch(/^[\x20-\x7e]{0,72}$/);
+    }
   },
 );
 
@@ -135,21 +93,6 @@ test("a category without a cycle anywhere is left out of the figure, not of the 
   expect(names).not.toContain("memory");
   expect(tableBreakdown({ ...study, rows })[0].memory).toBe(0);
 });
-
-test("no two categories look alike, in colour or without", () => {
-  const fills = CATEGORIES.map((category) => CATEGORY_FILLS[category]);
-  expect(new Set(fills.map(({ color }) => color)).size).toBe(CATEGORIES.length);
-  // Neighbours in the stack: one of the two has a pattern, or the lightness differs.
-  fills.slice(1).forEach((fill, i) => {
-    const apart = Math.abs(lightness(fill.color) - lightness(fills[i].color));
-    expect(fill.shape !== fills[i].shape || apart > 0.1).toBe(true);
-  });
-});
-
-function lightness(color: string): number {
-  const [r, g, b] = [1, 3, 5].map((at) => Number.parseInt(color.slice(at, at + 2), 16) / 255);
-  return 0.299 * r + 0.587 * g + 0.114 * b;
-}
 
 test("the ranges of the predictions are the error bars", () => {
   const { x, error_x } = trace(plotFastMmio(study), "fast MMIO");
@@ -318,7 +261,7 @@ test("the mail of the load latency fits 72 columns and ends with the errors of a
   const lines = text.trimEnd().split("\n");
   expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(72);
   const points = loadLatency.machines[0].curves.flatMap((curve) => curve.points);
-  expect(lines.at(-1)).toMatch(new RegExp(`^all +${points.length} `));
+  expect(text).toMatch(new RegExp(`\nall +${points.length} .*\n\nTo repeat:\n`));
 });
 
 test("the lines of the nested walks differ without colour, and stop where nothing walks", () => {
@@ -326,7 +269,6 @@ test("the lines of the nested walks differ without colour, and stop where nothin
   const [first] = data as unknown as { x: number[]; y: number[] }[];
   // 64K of the data TLB walk for nothing, 16M of 4K pages read a PTE.
   expect([first.x, first.y]).toEqual([[16384], [1]]);
-  expect(new Set(LINES.map(({ symbol }) => symbol)).size).toBe(LINES.length);
   const shown = data.filter(({ showlegend }) => showlegend).map(({ name }) => name);
   expect(shown).toEqual([...new Set(nestedWalks.points.map(({ paging }) => paging))]);
 });
@@ -359,16 +301,6 @@ test("the life of a fault is a column for each step, with the state of the SPTE 
   expect(texts.slice(4 * 13, 4 * 14)).toEqual(["violation,<br>violation", "MMIO", "0xfff74", "4"]);
   expect((layout.shapes as { x0: number }[]).map(({ x0 }) => x0 + 0.5)).toEqual([3, 6, 9, 13]);
   expect(new Set(data.map(({ name }) => name)).size).toBe(data.length);
-});
-
-test("the states of an SPTE differ in lightness, or one of them has a pattern", () => {
-  const fills = Object.values(SPTE_FILLS);
-  fills.forEach((fill, index) => {
-    for (const other of fills.slice(index + 1)) {
-      const apart = Math.abs(lightness(fill.color) - lightness(other.color));
-      expect(fill.shape !== other.shape || apart > 0.1).toBe(true);
-    }
-  });
 });
 
 test("the table of the life of a fault has a row for each step", () => {

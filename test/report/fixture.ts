@@ -3,12 +3,14 @@
  * all else is invented for these tests.
  */
 import { CATEGORIES, type Category } from "../../src/cost/primitive-costs.js";
+import { conditionsOf } from "../../src/study/conditions.js";
 import type {
   CalibratedRow,
   CostEstimate,
   FastMmioPrediction,
   Interval,
   PciTestdevStudy,
+  Provenance,
 } from "../../src/study/result.js";
 
 type Parts = Partial<Record<Category, number>>;
@@ -77,6 +79,10 @@ export const study: PciTestdevStudy = {
     model: "3f2a91c0",
     data: "b07c55d2",
     seed: 1,
+    conditions: conditionsOf([
+      { cpu: "lynnfield-i7-860", kernel: "v3.9" },
+      { cpu: "sandy-bridge-ep", kernel: "v4.2" },
+    ]),
     calibration: "kvm-unit-tests pci-testdev, 6 rows, mail of 2013-04-03 to the kvm list",
     shownAs: "Intel sandy-bridge-ep, exits evict l1",
     machine: "not stated in the mail (CPU, clock and kernel config unknown)",
@@ -158,6 +164,16 @@ export const study: PciTestdevStudy = {
     ],
     rank: 2,
   },
+};
+
+/** The same of a study that fits nothing. */
+export const unfitted: Provenance = {
+  version: "0.1.0",
+  model: "3f2a91c0",
+  data: "b07c55d2",
+  seed: 1,
+  conditions: study.provenance.conditions,
+  command: "npx exitlab study made-up",
 };
 
 /** Text that would break out of any markup, script or attribute it is put into unescaped. */

@@ -2,25 +2,19 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { plotBreakdown } from "../../src/report/breakdown.js";
 import { findChromium, NoChromiumError } from "../../src/report/chromium.js";
 import { display, displayTable, displayText, figureBundle } from "../../src/report/display.js";
-import { exportStudy } from "../../src/report/export.js";
 import { plotFastMmio } from "../../src/report/fast-mmio.js";
 import { closeKeptRenderer } from "../../src/report/kept-renderer.js";
-import { plotLifeOfFault } from "../../src/report/life-of-a-fault.js";
-import { plotLoadLatency } from "../../src/report/load-latency.js";
-import { plotNestedWalks } from "../../src/report/nested-walks.js";
-import { figurePage } from "../../src/report/page.js";
-import { plotReferenceCounts } from "../../src/report/reference-counts.js";
+import { plotlyPath } from "../../src/report/plotly.js";
 import { withRenderer } from "../../src/report/render.js";
-import { plotWalk } from "../../src/report/walk.js";
+import { EVERY_FIGURE } from "./every-figure.js";
 import { HOSTILE, hostileStudy, study } from "./fixture.js";
-import { coldWalk, lifeOfFault, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
+import { textProblems, textsOf } from "./texts.js";
 
 const browser = findChromium();
 const why = browser === null ? " (skipped: no Chromium found)" : "";
@@ -42,37 +36,6 @@ function launchViewer(): Promise<Browser> {
     args: ["--disable-gpu"],
     chromiumSandbox: process.getuid?.() !== 0,
   });
-}
-
-interface Text {
-  readonly text: string;
-  readonly left: number;
-  readonly top: number;
-  readonly right: number;
-  readonly bottom: number;
-}
-
-/** Runs in the browser: where the texts of the figure are, in pixels from its corner. */
-const TEXTS = `(() => {
-  const corner = document.querySelector("#figure .main-svg").getBoundingClientRect();
-  return [...document.querySelectorAll("#figure .main-svg text")].flatMap((element) => {
-    const { left, top, right, bottom } = element.getBoundingClientRect();
-    if (right === left) return [];
-    const [x, y] = [corner.left, corner.top];
-    return { text: element.textContent, left: left - x, top: top - y, right: right - x, bottom: bottom - y };
-  });
-})()`;
-
-/** Boxes of text are a little larger than its ink. */
-const SLACK = 2;
-
-function overlap(one: Text, other: Text): boolean {
-  return (
-    one.left + SLACK < other.right &&
-    other.left + SLACK < one.right &&
-    one.top + SLACK < other.bottom &&
-    other.top + SLACK < one.bottom
-  );
 }
 
 const noChromium = () => vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
@@ -104,35 +67,17 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
   });
 
   test("no text of a figure lies on another or beyond the figure's edge", async () => {
-    const plotly = await readFile(createRequire(import.meta.url).resolve("plotly.js-dist"), "utf8");
     const viewer = await launchViewer();
     try {
       const page = await viewer.newPage({ viewport: { width: 1200, height: 1200 } });
-      for (const figure of [
-        plotBreakdown(study),
-        plotFastMmio(study),
-        plotWalk(coldWalk),
-        plotReferenceCounts(referenceCounts),
-        plotLoadLatency(loadLatency),
-        plotNestedWalks(nestedWalks),
-        plotLifeOfFault(lifeOfFault),
-      ]) {
-        const file = join(folder, "figure.html");
-        await writeFile(file, figurePage(figure, plotly, ""));
-        await page.goto(pathToFileURL(file).href);
-        await page.locator("#figure .main-svg").first().waitFor();
-        const texts = (await page.evaluate(TEXTS)) as Text[];
-        const { width, height, title } = figure.layout;
-        const outside = ({ left, top, right, bottom }: Text) =>
-          left < 0 || top < 0 || right > width || bottom > height;
-        const problems = texts.flatMap((one, index) => [
-          ...(outside(one) ? [`${one.text} beyond the edge`] : []),
-          ...texts
-            .slice(index + 1)
-            .flatMap((other) => (overlap(one, other) ? `${one.text} | ${other.text}` : [])),
-        ]);
-        expect(texts.map(({ text }) => text)).toContain(title.text);
-        expect([title.text, problems]).toEqual([title.text, []]);
+      await page.setContent('<div id="figure"></div>');
+      await page.addScriptTag({ path: plotlyPath() });
+      for (const [name, { figure }] of Object.entries(EVERY_FIGURE)) {
+        const { data, layout, title } = figure();
+        await page.evaluate(`Plotly.newPlot("figure", ${JSON.stringify(data)}, ${JSON.stringify(layout)})`);
+        const texts = await textsOf(page.locator("#figure"));
+        expect(texts.map(({ text }) => text)).toContain(title);
+        expect([name, textProblems(texts, layout)]).toEqual([name, []]);
       }
     } finally {
       await viewer.close();
@@ -148,63 +93,6 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
     await expect(failing).rejects.toThrow("drawing failed");
     await expect(renderer?.svg(plotBreakdown(study))).rejects.toThrow(/closed/);
   });
-
-  test("exports every file, and hostile names stay text in all of them", async () => {
-    const { files, notes } = await exportStudy(
-      { ...hostileStudy, rows: hostileStudy.rows.slice(0, 2) },
-      folder,
-    );
-    expect(files.map((file) => basename(file)).sort()).toEqual([
-      "breakdown.html",
-      "breakdown.png",
-      "breakdown.svg",
-      "costs.csv",
-      "fast-mmio.csv",
-      "fast-mmio.html",
-      "fast-mmio.png",
-      "fast-mmio.svg",
-      "rows.csv",
-      "study.json",
-      "table.txt",
-    ]);
-    expect(notes).toEqual([]);
-    expect(await readFile(join(folder, "breakdown.svg"), "utf8")).not.toMatch(/<script|<b>/);
-    expect(await readFile(join(folder, "rows.csv"), "utf8")).toContain(`"${HOSTILE.replace('"', '""')}0"`);
-  });
-
-  test.each([
-    ["plain names", study],
-    ["hostile names", hostileStudy],
-  ])(
-    "an exported page opens from a disk without network, with no error, and answers the mouse: %s",
-    async (_, given) => {
-      noChromium();
-      const { files } = await exportStudy(given, folder);
-      const viewer = await launchViewer();
-      try {
-        const page = await (await viewer.newContext({ offline: true })).newPage();
-        const problems: string[] = [];
-        page.on("console", (message) => problems.push(message.text()));
-        page.on("pageerror", (error) => problems.push(String(error)));
-        page.on("dialog", (dialog) => problems.push(dialog.message()));
-        page.on("request", (request) => {
-          if (!/^(file|data|blob):/.test(request.url())) problems.push(request.url());
-        });
-        for (const file of files.filter((name) => name.endsWith(".html"))) {
-          await page.goto(pathToFileURL(file).href);
-          expect(await page.title()).toMatch(/^SIMULATED/);
-          await page.locator("#figure .main-svg").first().waitFor();
-          const target = page.locator("#figure .points path, #figure .point path").first();
-          const box = await target.boundingBox();
-          await page.mouse.move((box?.x ?? 0) + 3, (box?.y ?? 0) + 5);
-          await page.locator(".hoverlayer .hovertext").first().waitFor();
-        }
-        expect(problems).toEqual([]);
-      } finally {
-        await viewer.close();
-      }
-    },
-  );
 
   test("a notebook output is a static picture, plotly JSON and SVG, small and the same every time", async () => {
     const bundle = await figureBundle(plotFastMmio(study));
@@ -261,32 +149,6 @@ describe("without Chromium", () => {
     const failing = withRenderer(async () => undefined);
     await expect(failing).rejects.toBeInstanceOf(NoChromiumError);
     await expect(failing).rejects.toThrow(/^no Chromium .*EXITLAB_CHROMIUM$/);
-  });
-
-  test("what cannot be written costs no other file", async () => {
-    noChromium();
-    const rows = study.rows.map((row) => ({ ...row, name: "K\u00f6nig" }));
-    const { files, notes } = await exportStudy({ ...study, rows }, folder);
-    expect(files).toHaveLength(6);
-    expect(notes[0]).toMatch(/^table\.txt: line \d+ has a character that is not printable ASCII/);
-  });
-
-  test("an export writes all the rest and notes the pictures in one line", async () => {
-    noChromium();
-    const { files, notes } = await exportStudy(study, join(folder, "made", "for", "it"));
-    expect(files.map((file) => basename(file))).toEqual([
-      "study.json",
-      "table.txt",
-      "rows.csv",
-      "fast-mmio.csv",
-      "costs.csv",
-      "breakdown.html",
-      "fast-mmio.html",
-    ]);
-    expect(notes).toEqual([
-      expect.stringMatching(/^breakdown.svg, breakdown.png, fast-mmio.svg, fast-mmio.png: no Chromium/),
-    ]);
-    expect(JSON.parse(await readFile(files[0], "utf8"))).toEqual(study);
   });
 
   test("a notebook output has a line of text in place of the picture, and the script", async () => {

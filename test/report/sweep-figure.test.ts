@@ -1,29 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { plotSweep, type SweepPlot } from "../../src/report/sweep-figure.js";
-import type { SweepResult, SweepRow } from "../../src/study/sweep/sweep.js";
-
-/** A sweep with these values, of which each row counts its `accesses`. */
-function sweepOf(rows: readonly (readonly [values: SweepRow["values"], accesses: number])[]): SweepResult {
-  return {
-    spec: { base: { cpu: "haswell-ep-e5-2660v3" }, seeds: [1, 2] },
-    provenance: { package: "exitlab 0.1.0", core: "0", data: "0" },
-    rows: rows.map(([values, accesses], index) => ({
-      key: String(index),
-      values,
-      accesses,
-      counts: {},
-      signals: [],
-    })),
-  } as unknown as SweepResult;
-}
-
-const plot: SweepPlot = {
-  title: "t",
-  x: "vcpus",
-  xTitle: "vCPUs",
-  yTitle: "accesses",
-  y: (row) => row.accesses,
-};
+import { plotSweep } from "../../src/report/sweep-figure.js";
+import { LINES } from "../../src/report/theme.js";
+import { accessesByVcpus as plot, sweepOf } from "./sweep-fixture.js";
 
 describe("a sweep's figure", () => {
   it("goes from left to right over numbers, whatever their order in the sweep", () => {
@@ -76,6 +54,21 @@ describe("a sweep's figure", () => {
     const result = sweepOf([[{ vcpus: 1, seed: 1 }, 0]]);
     expect(() => plotSweep(result, { ...plot, y: (row) => row.accesses / 0 })).toThrow(
       "y: NaN of vcpus=1 seed=1 is not finite",
+    );
+  });
+
+  it("has no more lines than can be told apart", () => {
+    const lines = (count: number) =>
+      sweepOf(
+        Array.from(
+          { length: count },
+          (_, index) => [{ vcpus: 1, "memslots[0].size": index, seed: 1 }, 10] as const,
+        ),
+      );
+    const { length } = LINES;
+    expect(plotSweep(lines(length), plot).data).toHaveLength(length);
+    expect(() => plotSweep(lines(length + 1), plot)).toThrow(
+      `lines: are ${length + 1}, from memslots[0].size=0 to memslots[0].size=${length}; allowed: at most ${length}, for no more`,
     );
   });
 });

@@ -3,10 +3,7 @@ import { studyLifeOfFault } from "../../src/study/life-of-a-fault.js";
 import { studyLoadLatency } from "../../src/study/load-latency.js";
 import { studyNestedWalks } from "../../src/study/nested-walks.js";
 import { studyColdWalk, studyReferenceCounts } from "../../src/study/two-dimensional-walk.js";
-import { study } from "./fixture.js";
-
-const { version, model, data, seed } = study.provenance;
-const provenance = { version, model, data, seed };
+import { unfitted as provenance } from "./fixture.js";
 
 export const coldWalk = { ...studyColdWalk(), provenance };
 export const referenceCounts = { ...studyReferenceCounts(), provenance };

@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Jupyter, jupyterEnvironment, prepareJupyter } from "../../src/setup/jupyter.mjs";
 import { runNotebook } from "../../src/setup/notebook.mjs";
 import { inProject } from "../../src/setup/project.mjs";
+import { freePort } from "../notebooks/classic-notebook.js";
 import { jupyter } from "../notebooks/jupyter.js";
 
 let home: string;
@@ -23,14 +23,6 @@ afterEach(() => {
 });
 
 /** A port that nobody listens on. */
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === "object" ? address?.port : undefined;
-}
-
 /** Starts Jupyter in an empty folder and gives a function that fetches from it, once it answers, to `use`. */
 async function withServer(
   { python, application }: Jupyter,

@@ -9,6 +9,8 @@ import { InputError, notAllowed } from "../../cost/input.js";
 import { primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import type { Mitigations } from "../../kvm/kvm.js";
+import { exitlabCommand, inlineJson } from "../command.js";
+import { conditionsOf } from "../conditions.js";
 import { relativeError } from "../errors.js";
 import { provenanceOf } from "../provenance.js";
 import type { CostEstimate, Provenance } from "../result.js";
@@ -97,7 +99,11 @@ export async function calibrate(
     stretch === 1 ? strict : new Calibration(costs, stretched(observations, ROOM * stretch));
   const { fitted, rank, inseparable, confounded } = calibration;
   return {
-    provenance: provenanceOf(0),
+    provenance: provenanceOf({
+      seed: 0,
+      conditions: conditionsOf([machine]),
+      command: commandOf(files, options),
+    }),
     ...machine,
     tscMhz,
     times: observations.map(({ timed: { file, source, name }, measured, tolerance }, index) => ({
@@ -116,6 +122,18 @@ export async function calibrate(
     confounded,
     leftOut,
   };
+}
+
+function commandOf(files: readonly string[], options: CalibrateOptions): string {
+  const { cpu, kernel, mitigations, tscMhz, scenario } = options;
+  return exitlabCommand(
+    "calibrate",
+    ...files,
+    ...["--cpu", cpu, "--kernel", kernel],
+    ...(mitigations === undefined ? [] : ["--mitigations", mitigations]),
+    ...(tscMhz === undefined ? [] : ["--tsc-mhz", String(tscMhz)]),
+    ...(scenario === undefined ? [] : ["--scenario", inlineJson(scenario)]),
+  );
 }
 
 /** Not the files: a source is printed in mails, which not every name of a file can stand in. */

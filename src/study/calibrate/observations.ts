@@ -13,6 +13,7 @@ import type { Counts } from "../../cost/counts.js";
 import { loadCpu } from "../../cost/cpu-profile.js";
 import { exitFootprints } from "../../cost/exit-footprint.js";
 import { InputError, notAllowed } from "../../cost/input.js";
+import { OUTSIDE_OF_TRACEPOINTS } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import { ExitCounts } from "../../kvm/exit-counts.js";
 import { exitReasonName } from "../../kvm/exit-reasons.js";
@@ -47,9 +48,6 @@ export interface Equations {
   readonly observations: readonly Equation[];
   readonly leftOut: readonly LeftOut[];
 }
-
-/** Costs of an exit outside of its tracepoints. */
-const OUTSIDE = ["exitTransition", "eptExitExtra", "eptViolationExtra", "exitMitigation", "vcpuEnterGuest"];
 
 /** What the recording of an event is called among the costs. */
 const RECORDING: Readonly<Partial<Record<TimeSource, string>>> = {
@@ -92,7 +90,7 @@ export async function equationsOf(
       tolerance: Math.max(ROW_TOLERANCE * cycles, spread ?? 0),
       timed,
       counts: counted.counts,
-      ...(recording !== undefined && { unseen: OUTSIDE }),
+      ...(recording !== undefined && { unseen: OUTSIDE_OF_TRACEPOINTS }),
     });
   }
   return { observations, leftOut };

@@ -37,7 +37,8 @@ const PERF_ROUNDING = 0.005;
  */
 export function readTimes(path: string, tscMhz: number): Timed[] {
   const text = readText(path);
-  const source = sourceOf(text);
+  // Of what is nothing else, the parser of vmexit says what it is not.
+  const source = sourceOf(text) ?? "vmexit";
   const timed = (name: string, cycles: number, spread: number | null, events: number | null = null) => {
     return { file: path, source, name, cycles, spread, events };
   };
@@ -65,7 +66,7 @@ export function readTimes(path: string, tscMhz: number): Timed[] {
         );
       });
     default:
-      return byName(parseVmexit(text, path)).map(([name, cycles]) =>
+      return runsByName(parseVmexit(text, path)).map(([name, cycles]) =>
         timed(name, mean(cycles), spreadOf(cycles)),
       );
   }
@@ -77,7 +78,8 @@ function offMean({ samples, standardErrorUs, resolutionUs }: ExitTime): number |
   return Math.max(STANDARD_ERRORS * standardErrorUs, resolutionUs / Math.sqrt(samples));
 }
 
-function readText(path: string): string {
+/** The text of a file. @throws InputError if it cannot be read */
+export function readText(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
@@ -85,17 +87,17 @@ function readText(path: string): string {
   }
 }
 
-/** What no other file looks like is what `vmexit` printed, whose parser says where it is not. */
-function sourceOf(text: string): TimeSource {
+/** What printed a text, as far as it looks like it; its parser says what is broken. null where it looks like nothing known. */
+export function sourceOf(text: string): TimeSource | null {
   const [head] = text.split("\n", 1);
-  if (head.includes(",") && /\brow\b/.test(head)) return "CSV";
+  if (head.includes(",") && /(^|,)\s*"?row"?\s*(,|$)/.test(head)) return "CSV";
   if (/\bSamples\s+Samples%|^Analyze events for|\bTotal Samples:/m.test(text)) return "perf kvm stat";
   if (/^# tracer:/m.test(text) || /\bkvm_(exit|entry): /.test(text)) return "ftrace";
-  return "vmexit";
+  return /^ *[a-z][a-z0-9_+-]*(:pci-mem|:pci-io)? +[1-9]\d* *\r?$/m.test(text) ? "vmexit" : null;
 }
 
-/** The runs of each row. */
-function byName(rows: readonly VmexitRow[]): [string, number[]][] {
+/** TSC cycles of each run, by row. */
+export function runsByName(rows: readonly VmexitRow[]): [string, number[]][] {
   const runs = new Map<string, number[]>();
   for (const { row, cycles } of rows) runs.set(row, [...(runs.get(row) ?? []), cycles]);
   return [...runs];

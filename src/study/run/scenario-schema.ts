@@ -134,7 +134,7 @@ const userspaceAction = record({
 });
 
 /** What the manual leaves open, as in `Switches` of x86/cpu.ts. */
-const switches = record({
+export const switchesSchema = record({
   permissionFaultWalks: oneNumberOf(
     [0, 1, 2],
     "walks before a permission fault at a TLB hit",
@@ -184,7 +184,7 @@ export const scenarioSchema = record({
       "what the handling of an exit drives through the caches and TLBs, in place of exitEvicts; not counted itself",
     )
     .optional(),
-  switches: switches.describe("what the manual leaves open").default(DEFAULT_SWITCHES),
+  switches: switchesSchema.describe("what the manual leaves open").default(DEFAULT_SWITCHES),
   guestPages: oneOf(["4K", "2M"], "page size of the guest's tables").default("4K"),
   memslots: list(memslot, "memory slots").min(1, { error: "at least one memory slot" }),
   ioeventfds: list(ioeventfd, "ioeventfds").default([]),

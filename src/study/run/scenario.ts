@@ -9,6 +9,7 @@ import {
   InputError,
   notAllowed,
   parseInput,
+  withoutDefaults,
 } from "../../cost/input.js";
 import { LINES_OF_PAGE, linesFit } from "../../kvm/exit-footprint.js";
 import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
@@ -65,6 +66,15 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
   }
   checkSource(scenario, refuse);
   return scenario;
+}
+
+/** The scenario without the fields that have their defaults: what a person would have written. */
+export function scenarioInput({ warmup, ...scenario }: Scenario): ScenarioInput {
+  const usual = scenario.recording === undefined ? WARM_UP : 0;
+  return withoutDefaults(scenarioSchema, {
+    ...scenario,
+    ...(warmup !== usual && { warmup }),
+  }) as ScenarioInput;
 }
 
 /** Every field of a scenario with what it may be and its default. */

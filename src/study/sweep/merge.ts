@@ -3,11 +3,10 @@
  */
 import { join } from "node:path";
 import { InputError } from "../../cost/input.js";
-import { provenanceOf } from "../provenance.js";
 import { entriesByKey, readJournals, type StoredJournal } from "./journals.js";
 import { nameOf, type Point, pointsOf } from "./point.js";
 import { parseSweep } from "./spec.js";
-import { RESULTS, resultsOf, type SweepResult, writeSweepResults } from "./sweep.js";
+import { provenanceOfSweep, RESULTS, resultsOf, type SweepResult, writeSweepResults } from "./sweep.js";
 
 /**
  * Writes the result file of the sweep whose journals lie in a folder.
@@ -28,7 +27,7 @@ export async function mergeSweep(folder: string): Promise<SweepResult> {
   if (missing.length > 0) throw incomplete(folder, missing, points.length, journals);
   const results = join(folder, RESULTS);
   writeSweepResults(results, spec, points, entries);
-  const provenance = provenanceOf(spec.seeds[0]);
+  const provenance = provenanceOfSweep(spec, points);
   return { spec, provenance, ...resultsOf(points, entries), ran: 0, journal: first.path, results };
 }
 

@@ -5,6 +5,8 @@
 import { join } from "node:path";
 import { InputError } from "../../cost/input.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
+import { exitlabCommand, inlineJson } from "../command.js";
+import { conditionsOf } from "../conditions.js";
 import { coreVersion, dataVersion, packageVersion, provenanceOf } from "../provenance.js";
 import type { Provenance } from "../result.js";
 import type { Measured } from "../run/run.js";
@@ -103,7 +105,7 @@ export async function runSweep(input: SweepInput, options: SweepOptions = {}): P
     if (results !== null) writeSweepResults(results, spec, points, entries);
     return {
       spec,
-      provenance: provenanceOf(spec.seeds[0]),
+      provenance: provenanceOfSweep(spec, points),
       rows,
       failed,
       ran: todo.filter(({ error }) => error === null).length,
@@ -183,10 +185,19 @@ async function execute(
   signal.throwIfAborted();
 }
 
+/** Of the results of these points. */
+export function provenanceOfSweep(spec: SweepSpec, points: readonly Point[]): Provenance {
+  return provenanceOf({
+    seed: spec.seeds[0],
+    conditions: conditionsOf(points.flatMap(({ scenario }) => scenario ?? [])),
+    command: exitlabCommand("sweep", inlineJson(spec)),
+  });
+}
+
 /** What the points yielded, in their order. */
 export function resultsOf(
   points: readonly Point[],
-  entries: ReadonlyMap<string, JournalEntry>,
+  entries: ReadonlyMap<string, Pick<JournalEntry, "result" | "error">>,
 ): { rows: SweepRow[]; failed: FailedPoint[] } {
   const rows: SweepRow[] = [];
   const failed: FailedPoint[] = [];
