@@ -13,38 +13,52 @@ export interface ExitVector {
   readonly counts: Float64Array;
 }
 
+/** An exit that is being handled. */
+interface OpenExit {
+  readonly before: Float64Array;
+  /** What other exits counted within it: a handler may let others run. */
+  readonly within: Float64Array;
+}
+
 export class ExitCounts {
   private readonly vectors = new Map<string, ExitVector>();
-  /** Counts before each exit that is being handled, and what other exits counted within it: a handler may let others run. */
-  private readonly open: { readonly before: Float64Array; readonly within: Float64Array }[] = [];
+  /** One for each depth that was reached; they are used again, for an exit is counted in less time than two arrays are made. */
+  private readonly exits: OpenExit[] = [];
+  /** How many of them are open. */
+  private depth = 0;
 
   /** An exit is about to be handled. */
   begin(counts: Float64Array): void {
-    this.open.push({ before: counts.slice(), within: new Float64Array(counts.length) });
+    const { length } = counts;
+    this.exits[this.depth] ??= { before: new Float64Array(length), within: new Float64Array(length) };
+    const { before, within } = this.exits[this.depth++];
+    before.set(counts);
+    within.fill(0);
   }
 
   /** It has been handled. */
   end(reason: number, counts: Float64Array): void {
-    const exit = this.open.pop();
-    if (exit === undefined) throw new Error("an exit ends that has not begun");
-    const { before, within } = exit;
-    const outer = this.open.at(-1)?.within;
-    const own = counts.map((count, index) => count - before[index] - within[index]);
-    outer?.forEach((count, index) => {
-      outer[index] = count + counts[index] - before[index];
-    });
+    if (this.depth === 0) throw new Error("an exit ends that has not begun");
+    const { before, within } = this.exits[--this.depth];
     let key = `${reason}`;
-    own.forEach((count, index) => {
-      if (count !== 0) key += ` ${index}:${count}`;
-    });
+    for (let index = 0; index < counts.length; index++) {
+      const own = counts[index] - before[index] - within[index];
+      if (own !== 0) key += ` ${index}:${own}`;
+    }
     const known = this.vectors.get(key);
     if (known !== undefined) known.occurrences++;
-    else this.vectors.set(key, { reason, occurrences: 1, counts: own });
+    else {
+      const own = counts.map((count, index) => count - before[index] - within[index]);
+      this.vectors.set(key, { reason, occurrences: 1, counts: own });
+    }
+    if (this.depth === 0) return;
+    const outer = this.exits[this.depth - 1].within;
+    for (let index = 0; index < counts.length; index++) outer[index] += counts[index] - before[index];
   }
 
   /** An exit whose handling has failed is not counted. */
   abandon(): void {
-    this.open.pop();
+    this.depth--;
   }
 
   /** All vectors, in the order of their first exit. */
