@@ -79,6 +79,22 @@ export {
   type HostCalibration,
   saveCostProfile,
 } from "./study/calibrate/calibrate.js";
+export { type CompareFilesOptions, compareFiles } from "./study/compare/files.js";
+export { compareMeasured } from "./study/compare/measured.js";
+export type {
+  Compared,
+  MeasuredCell,
+  MeasuredComparison,
+  MeasuredDifference,
+  MeasuredRow,
+  SampleSummary,
+  SimulatedCell,
+  SimulatedComparison,
+  SimulatedDifference,
+  SimulatedRow,
+} from "./study/compare/result.js";
+export { type CompareScenariosOptions, comparePatches, compareScenarios } from "./study/compare/scenarios.js";
+export { type CompareSweepOptions, compareSweep } from "./study/compare/sweep-columns.js";
 export {
   type ComparedSide,
   type Comparison,
@@ -89,6 +105,7 @@ export {
 } from "./study/comparison.js";
 export { type Conditions, conditionsOf } from "./study/conditions.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
+export type { CrossoverOptions } from "./study/crossover.js";
 export { type ErrorSummary, summarise } from "./study/errors.js";
 export { type ExitMachine, type ExitRow, type ExitRowsStudy, studyExitRows } from "./study/exit-rows.js";
 export {

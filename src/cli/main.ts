@@ -7,10 +7,13 @@ import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
 import { MITIGATIONS } from "../kvm/kvm.js";
+import { COMPARE_STYLES } from "../report/compare/table.js";
 import { closeKeptRenderer } from "../report/kept-renderer.js";
+import { PER } from "../study/compare/simulated.js";
 import { packageVersion, warnIfStale } from "../study/provenance.js";
 import { Interrupted } from "../study/sweep/interrupt.js";
 import { calibrateCommand } from "./calibrate.js";
+import { compareCommand } from "./compare.js";
 import { conformCommand } from "./conform.js";
 import { cpusCommand } from "./cpus.js";
 import { exportCommand } from "./export.js";
@@ -151,6 +154,37 @@ program
   .option("--json", "print JSON")
   .addHelpText("after", "\nExample:\n  exitlab merge out/doorbells")
   .action(mergeCommand);
+
+program
+  .command("compare")
+  .description("compare results, each against the first: measured, with tests; or simulated, with ranges")
+  .argument(
+    "<base>",
+    "what vmexit, perf kvm stat report or ftrace printed, or a CSV file of rows; or results.jsonl of a sweep or its folder, what run --json printed, or a scenario, in a file or as JSON that begins with {",
+  )
+  .argument("[new...]", "others of the same kind")
+  .option("--by <field>", "compare one sweep along a field that varies in it")
+  .option(
+    "--patches <series...>",
+    "compare one scenario under series of patches: none, or names joined with +",
+  )
+  .option("--base <value>", "the column that is the base (default: the first)")
+  .option("--seeds <n>", "with how many seeds to run a scenario (default: 10)")
+  .option("--of <figure>", "cycles, or a primitive that is counted (default: cycles)")
+  .addOption(new Option("--per <what>", "of what each (default: access)").choices(PER))
+  .addOption(
+    new Option("--style <style>", "layout of the table (default: benchstat)").choices(COMPARE_STYLES),
+  )
+  .option("--json", "print JSON")
+  .addHelpText(
+    "after",
+    `
+Examples:
+  exitlab compare before.txt after.txt
+  exitlab compare out/neighbours --by kernel
+  exitlab compare scenario.json --patches none svm-fast-mmio`,
+  )
+  .action(compareCommand);
 
 program
   .command("worker")

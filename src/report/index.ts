@@ -2,6 +2,8 @@
 export { plotBreakdown, tableBreakdown } from "./breakdown.js";
 export { calibrationTable, tableCalibratedTimes } from "./calibration.js";
 export { findChromium, NoChromiumError } from "./chromium.js";
+export { plotCompare } from "./compare/figure.js";
+export { COMPARE_STYLES, type CompareStyle, compareTable, tableCompare } from "./compare/table.js";
 export {
   comparisonTable,
   plotComparison,
@@ -12,6 +14,8 @@ export {
 } from "./comparison.js";
 export { costTable, tableCosts } from "./costs.js";
 export { cpuTable, cpuValueList, tableCpus, tableCpuValues } from "./cpus.js";
+export { crossings } from "./crossings.js";
+export { plotCrossover, tableCrossover } from "./crossover.js";
 export { toCsv } from "./csv.js";
 export { display, displayHost, displayTable, displayText, figureBundle } from "./display.js";
 export { exitRowsTable, plotExitRows, tableExitRows } from "./exit-rows.js";

@@ -1,6 +1,8 @@
 /** A small one of every figure, and one of hostile text, for tests of what all of them have to have. */
 import { plotBreakdown } from "../../src/report/breakdown.js";
+import { plotCompare } from "../../src/report/compare/figure.js";
 import { plotComparison, tornadoOf } from "../../src/report/comparison.js";
+import { plotCrossover } from "../../src/report/crossover.js";
 import { plotExitRows } from "../../src/report/exit-rows.js";
 import { plotExits } from "../../src/report/exits.js";
 import { plotFastMmio } from "../../src/report/fast-mmio.js";
@@ -13,7 +15,9 @@ import { plotReferenceCounts } from "../../src/report/reference-counts.js";
 import { plotSweep } from "../../src/report/sweep-figure.js";
 import { plotTornado } from "../../src/report/tornado.js";
 import { plotWalk } from "../../src/report/walk.js";
+import { simulatedComparison } from "./compare-fixture.js";
 import { comparison } from "./comparison-fixture.js";
+import { crossoverOptions, crossoverSweep } from "./crossover-fixture.js";
 import { exitRows } from "./exit-rows-fixture.js";
 import { exits } from "./exits-fixture.js";
 import { HOSTILE, hostileStudy, study, unfitted } from "./fixture.js";
@@ -67,6 +71,29 @@ export const EVERY_FIGURE: Readonly<Record<string, FigureCase>> = {
     figure: () => plotComparison(comparison),
     hostile: () => plotComparison(hostileComparison),
     axes: ["difference, TSC cycles per access", "share of the draws"],
+    basis: UNFITTED,
+  },
+  plotCompare: {
+    figure: () => plotCompare(simulatedComparison),
+    hostile: () =>
+      plotCompare({
+        ...simulatedComparison,
+        provenance: hostileProvenance,
+        machine: HOSTILE,
+        columns: simulatedComparison.columns.map((column) => `${HOSTILE}${column}`),
+        rows: simulatedComparison.rows.map((row) => ({ ...row, name: `${HOSTILE}${row.name}` })),
+      }),
+    axes: ["difference from none, %"],
+    basis: UNFITTED,
+  },
+  plotCrossover: {
+    figure: () => plotCrossover(crossoverSweep(), crossoverOptions),
+    hostile: () =>
+      plotCrossover(crossoverSweep({ sides: ["name", "plain", HOSTILE] }), {
+        ...crossoverOptions,
+        by: "name",
+      }),
+    axes: ["vcpus", "workload[0].weight"],
     basis: UNFITTED,
   },
   plotExitRows: {

@@ -1,0 +1,84 @@
+/** Scenarios that are run to be compared, with the same seeds. */
+import { integer, parseInput } from "../../cost/input.js";
+import type { PatchName } from "../../patches/index.js";
+import { exitlabCommand, inlineJson } from "../command.js";
+import type { SideInput } from "../comparison.js";
+import { measure } from "../run/run.js";
+import { parseScenario, type Scenario, type ScenarioInput, scenarioInput } from "../run/scenario.js";
+import { valueText } from "./differences.js";
+import { optionWords } from "./option-words.js";
+import type { SimulatedComparison } from "./result.js";
+import { type Column, type ColumnRun, compareColumns, type SimulatedOptions } from "./simulated.js";
+
+export interface CompareScenariosOptions extends SimulatedOptions {
+  /** How many, counted from that of the scenario on. */
+  readonly seeds?: number;
+}
+
+/** As few as benchstat asks of runs. */
+const SEEDS = 10;
+
+/**
+ * Runs scenarios, each with some seeds, and compares them: a column each, one row.
+ *
+ * @throws InputError for a scenario that `replay()` refuses, a number of seeds that is none, and as `compareColumns()`
+ */
+export async function compareScenarios(
+  sides: readonly SideInput[],
+  options: CompareScenariosOptions = {},
+): Promise<SimulatedComparison> {
+  const parsed = sides.map(({ name, scenario }) => ({ ...parseScenario(scenario, name), name }));
+  const columns: Column[] = [];
+  for (const scenario of parsed)
+    columns.push({ name: scenario.name, runs: await runsOfScenario(scenario, options.seeds) });
+  const command = exitlabCommand("compare", ...parsed.map(inlineScenario), ...optionWords(options));
+  return compareColumns(columns, options, { command, compared: [], notes: [] });
+}
+
+/**
+ * Runs one scenario under each of some series of patches, each with some seeds, and compares them: a column for each series,
+ * one row.
+ *
+ * @param series lists of patches, such as `[[], ["svm-fast-mmio"]]`, in place of the scenario's own
+ * @throws InputError as `compareScenarios()`
+ */
+export async function comparePatches(
+  scenario: ScenarioInput,
+  series: readonly (readonly PatchName[])[],
+  options: CompareScenariosOptions = {},
+): Promise<SimulatedComparison> {
+  const parsed = parseScenario(scenario);
+  const words = optionWords({ patches: series, ...options });
+  const command = exitlabCommand("compare", inlineScenario(parsed), ...words);
+  return comparePatched(parsed, series, options, command);
+}
+
+/** See `comparePatches()`. */
+export async function comparePatched(
+  scenario: Scenario,
+  series: readonly (readonly string[])[],
+  options: CompareScenariosOptions,
+  command: string,
+): Promise<SimulatedComparison> {
+  const columns: Column[] = [];
+  for (const patches of series) {
+    const patched = parseScenario({ ...scenario, patches });
+    columns.push({ name: valueText(patches), runs: await runsOfScenario(patched, options.seeds) });
+  }
+  return compareColumns(columns, options, { command, compared: ["patches"], notes: [] });
+}
+
+/** A run with each of so many seeds. */
+export async function runsOfScenario(scenario: Scenario, seeds = SEEDS): Promise<ColumnRun[]> {
+  const count = parseInput(integer(1, 1e6, "number of seeds"), seeds, "seeds");
+  const runs: ColumnRun[] = [];
+  for (let index = 0; index < count; index++) {
+    const seeded = parseScenario({ ...scenario, seed: scenario.seed + index });
+    runs.push({ values: {}, scenario: seeded, measured: await measure(seeded) });
+  }
+  return runs;
+}
+
+function inlineScenario(scenario: Scenario): string {
+  return inlineJson(scenarioInput(scenario));
+}
