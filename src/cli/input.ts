@@ -23,9 +23,9 @@ export function nameOf(given: string, what: string): string {
   return isJson(given) ? what : given;
 }
 
-/** The argument as a command repeats it. */
+/** The argument as a command repeats it elsewhere, where the file is not. */
 export function repeated(given: string): string {
-  return isJson(given) ? inlineJson(readJson(given)) : given;
+  return inlineJson(readJson(given));
 }
 
 /** A whole number; its range is checked where the value is used. */

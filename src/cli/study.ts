@@ -72,6 +72,8 @@ async function runStudy(name: string, options: Options, flags: object = {}): Pro
   const { options: given, out, formats, json = false } = options;
   // Before what may take a minute.
   const wanted = formats === undefined ? undefined : parseFormats(formats);
+  if (wanted !== undefined && out === undefined)
+    throw new InputError("--formats", "is given without --out", "--out and the folder that they go into");
   const asked = given === undefined ? {} : readJson<object>(given);
   const report = await studyReport(name, { ...asked, ...flags });
   process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : report.text);

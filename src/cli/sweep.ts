@@ -9,7 +9,7 @@ import type { SweepResult } from "../study/sweep/sweep.js";
 import { readJson, wholeNumber } from "./input.js";
 
 /** Some points failed; all others are done. */
-export const SOME_FAILED = 2;
+const SOME_FAILED = 2;
 
 /** Failed points that are shown. */
 const SHOWN = 10;

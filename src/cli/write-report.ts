@@ -18,7 +18,11 @@ export function parseFormats(text: string): string[] {
   throw new InputError("--formats", notAllowed(unknown.slice(1)), `a list of some of ${allowed}`);
 }
 
-/** Writes the folder and says on stderr what is missing. @returns paths of what was written */
+/**
+ * Writes the folder and says on stderr what is missing, which is a failure where it was asked for by name.
+ *
+ * @returns paths of what was written
+ */
 export async function writeReport(
   report: Report,
   out: string,
@@ -26,5 +30,6 @@ export async function writeReport(
 ): Promise<readonly string[]> {
   const { files, notes } = await exportReport(report, out, formats);
   for (const note of notes) process.stderr.write(`exitlab: not written: ${note}\n`);
+  if (formats !== undefined && notes.length > 0) process.exitCode = 1;
   return files;
 }

@@ -158,19 +158,18 @@ export function describeFields(schema: z.ZodType, prefix = ""): FieldDescription
   });
 }
 
-/** A parsed value without the fields of its objects that have their defaults. */
+/** A parsed value without the fields of its objects that have their defaults; the others in the order of the schema. */
 export function withoutDefaults(schema: z.ZodType, value: unknown): unknown {
   const inner = unwrap(schema);
   if (Array.isArray(value) && inner instanceof z.ZodArray)
     return value.map((element) => withoutDefaults(inner.element as z.ZodType, element));
   if (!(inner instanceof z.ZodObject) || typeof value !== "object" || value === null) return value;
-  const fields = inner.shape as Record<string, z.ZodType>;
+  const fields = value as Readonly<Record<string, unknown>>;
   return Object.fromEntries(
-    Object.entries(value)
-      .filter(
-        ([key, field]) => JSON.stringify(field) !== JSON.stringify(fields[key].safeParse(undefined).data),
-      )
-      .map(([key, field]) => [key, withoutDefaults(fields[key], field)]),
+    Object.entries(inner.shape as Record<string, z.ZodType>).flatMap(([key, field]) => {
+      const isUsual = JSON.stringify(fields[key]) === JSON.stringify(field.safeParse(undefined).data);
+      return isUsual ? [] : [[key, withoutDefaults(field, fields[key])]];
+    }),
   );
 }
 

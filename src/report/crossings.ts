@@ -1,12 +1,12 @@
 /** Where along a field of a sweep one design begins to cost more than another, as records for a mail. */
 import { InputError } from "../cost/input.js";
+import { verdictOf } from "../study/compare/result.js";
 import {
   type Crossover,
   type CrossoverCell,
   type CrossoverOptions,
   differenceField,
   studyCrossover,
-  verdictOf,
 } from "../study/crossover.js";
 import type { Interval } from "../study/result.js";
 import type { SweepResult } from "../study/sweep/sweep.js";
@@ -65,7 +65,7 @@ function recordsOf({ axis, cells }: Stretch, { base, new: other }: Crossover): F
   const zeros = zerosOf("value");
   if (zeros.length === 0) {
     const cost = costOf(cells);
-    const words = `${other} costs ${cost === "same" ? "the same as" : `${cost} than`} ${base} from ${from} to ${to}`;
+    const words = `each cost at its value, ${other} costs ${cost === "same" ? "the same as" : `${cost} than`} ${base} from ${from} to ${to}`;
     return [
       { from, to, at: "", low: "", high: "", below: cost, above: cost, words: `${words}${openText(cells)}` },
     ];
@@ -100,9 +100,16 @@ function costOf(cells: readonly CrossoverCell[]): "less" | "more" | "same" {
   return sign === 0 ? "same" : sign < 0 ? "less" : "more";
 }
 
+/** How many of the points are no such case for all costs. */
 function openText(cells: readonly CrossoverCell[]): string {
-  const open = cells.filter(({ difference }) => verdictOf(difference) === "either").length;
-  return open === 0 ? "" : `; the costs allow either at ${open} of ${cells.length} points`;
+  const count = (verdict: ReturnType<typeof verdictOf>) =>
+    cells.filter(({ difference }) => verdictOf(difference) === verdict).length;
+  const [open, same] = [count("either"), count("same")];
+  const rest = [
+    ...(open > 0 ? [`the costs allow either at ${open}`] : []),
+    ...(same > 0 && same < cells.length ? [`both cost the same at ${same}`] : []),
+  ];
+  return rest.length === 0 ? "" : `; of ${cells.length} points ${rest.join(", ")}`;
 }
 
 const digits = (value: number) => String(Number(value.toPrecision(3)));

@@ -5,6 +5,8 @@
  * The colours are alike in lightness, so that a grey print shows how much and the numbers show which; what the ranges of the
  * costs leave open is marked.
  */
+
+import { verdictOf } from "../study/compare/result.js";
 import {
   type Crossover,
   type CrossoverAxis,
@@ -12,7 +14,6 @@ import {
   type CrossoverOptions,
   differenceField,
   studyCrossover,
-  verdictOf,
 } from "../study/crossover.js";
 import type { Interval } from "../study/result.js";
 import type { SweepResult } from "../study/sweep/sweep.js";

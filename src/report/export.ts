@@ -12,7 +12,7 @@ import { indexPage } from "./index-page.js";
 import type { Records } from "./records.js";
 import { type Content, contentOf, FIGURE_FORMATS } from "./save.js";
 
-/** What can be exported: a study, a run, a sweep or a comparison, as this folder presents it. */
+/** What can be exported: a study, a run or a sweep, as this folder presents it. */
 export interface Report {
   /** As plain text. */
   readonly title: string;

@@ -38,9 +38,16 @@ export function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
-/** A fraction as a signed per cent, such as "+0.14%". */
+const ROUNDING = 1e-12;
+
+/** A fraction as a signed per cent, such as "+0.14%"; what is less than 0.005% has its first digit. */
 export function percent(fraction: number): string {
-  return `${signed(((Math.round(fraction * 1e4) + 0) / 100).toFixed(2))}%`;
+  // Sums that should be equal differ behind their last digits.
+  if (Math.abs(fraction) < ROUNDING) return "+0.00%";
+  const hundredths = Math.round(fraction * 1e4) + 0;
+  const text =
+    hundredths === 0 && fraction !== 0 ? (100 * fraction).toPrecision(1) : (hundredths / 100).toFixed(2);
+  return `${signed(text)}%`;
 }
 
 /** The lowest low and the highest high. */

@@ -91,7 +91,8 @@ function piecesOf(command: string): Unit[][] {
     if (text.endsWith("'")) {
       quoted = !quoted;
       inString = false;
-      isJson = quoted && /[{[]/.test(command[index + text.length] ?? "");
+      // As `inlineJson()` writes it, and as a whole word.
+      isJson = quoted && command[index - 1] === " " && command.startsWith("{ ", index + text.length);
     } else if (quoted && text === '"') inString = !inString;
   }
   return pieces;

@@ -26,7 +26,7 @@ td, th { padding: 2px 8px }
 <details><summary>The numbers</summary>
 ${frameHtml(figure.table)}
 </details>
-${command === null ? "" : `<p>To repeat: <code>${escapeHtml(command)}</code></p>\n`}<script>${plotly.replaceAll("</script", "<\\/script")}</script>
+${command === null ? "" : `<p>To repeat the numbers: <code>${escapeHtml(command)}</code></p>\n`}<script>${plotly.replaceAll("</script", "<\\/script")}</script>
 <script>
 const figure = ${scriptJson(figure)};
 const place = document.getElementById("figure");

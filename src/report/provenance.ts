@@ -4,13 +4,20 @@ import type { Provenance } from "../study/result.js";
 import { DEFAULT_SWITCHES } from "../x86/cpu.js";
 
 /** "exitlab 0.1.0, model ..., data ..., seed 1". */
-export function versionText({ version, model, data, seed }: Provenance): string {
-  return `exitlab ${version}, model ${model}, data ${data}, seed ${seed}`;
+export function versionText({ version, model, data, seed, seeds = [seed] }: Provenance): string {
+  return `exitlab ${version}, model ${model}, data ${data}, ${seedsText(seeds)}`;
+}
+
+/** "seed 1", "seeds 1..10" or "seeds 1, 5, 9". */
+function seedsText(seeds: readonly number[]): string {
+  if (seeds.length === 1) return `seed ${seeds[0]}`;
+  const isRun = seeds.every((seed, index) => seed === seeds[0] + index);
+  return `seeds ${isRun ? `${seeds[0]}..${seeds[seeds.length - 1]}` : seeds.join(", ")}`;
 }
 
 /** What the costs were fitted to. */
 export function basisText({ calibration }: Provenance): string {
-  return calibration === undefined ? "fitted to nothing" : `fitted to ${calibration}`;
+  return calibration === undefined ? "not fitted" : `fitted to ${calibration}`;
 }
 
 /** Such as "Linux 3.9, 4.2, mitigations off"; empty where no kernel is simulated. */

@@ -26,7 +26,7 @@ export function recordTables(records: Records, headerOf = simulated): string[] {
   });
   const numbers = new Map(records.map((record, index) => [record, String(index + 1)]));
   const number: TextColumn<Records[number]> = {
-    header: headerOf("row"),
+    header: headerOf("#"),
     align: "left",
     text: (record) => numbers.get(record) ?? "",
   };
@@ -34,6 +34,7 @@ export function recordTables(records: Records, headerOf = simulated): string[] {
 }
 
 function cell(value: Records[number][string]): string {
+  if (Number.isNaN(value)) return "-";
   if (typeof value !== "number" || Number.isInteger(value)) return String(value);
   return String(Number(value.toPrecision(DIGITS)));
 }

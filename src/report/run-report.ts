@@ -100,7 +100,7 @@ function signalLines({ scenario: { ioeventfds, doorbells }, signals }: Run): str
 function precisionLines({ precision, scenario }: Run): string[] {
   if (precision === undefined) return [];
   const { mean, halfWidth, warmUp, reached } = precision;
-  const figure = `${scenario.precision?.of} per instruction: ${mean.toFixed(4)} +- ${halfWidth.toFixed(4)}`;
+  const figure = `${scenario.precision?.of} per instruction: ${mean.toFixed(4)} +- ${halfWidth.toFixed(4)} (95%)`;
   return [`${figure}, after ${warmUp} of warm-up${reached ? "" : "; the wanted precision was NOT reached"}`];
 }
 

@@ -35,6 +35,8 @@ export function contentOf(figure: Figure, format: string): Content | Promise<Con
 
 /** See `Figure.save()`. */
 export async function saveFigure(figure: Figure, paths: readonly string[]): Promise<void> {
+  if (paths.length === 0)
+    throw new InputError("save", "names no file", `files that end in ${FIGURE_FORMATS.join(", ")}`);
   for (const path of paths) {
     if (FORMATS[extname(path)] !== undefined) continue;
     throw new InputError("save", notAllowed(path), `a file that ends in ${FIGURE_FORMATS.join(", ")}`);

@@ -7,7 +7,7 @@ import { InputError } from "../cost/input.js";
 import { nameOf } from "../study/sweep/point.js";
 import type { SweepResult, SweepRow } from "../study/sweep/sweep.js";
 import { Figure, plotlyText } from "./figure.js";
-import { type Ends, hull, range } from "./format.js";
+import { type Ends, range } from "./format.js";
 import type { Records } from "./records.js";
 import { FONT, GRID, LABEL_TICKS, LINES } from "./theme.js";
 
@@ -27,7 +27,7 @@ export interface SweepPlot {
   readonly logX?: boolean;
   /** What a line is called; by default the values of all fields but that of the axis. */
   readonly line?: (values: SweepRow["values"]) => string;
-  /** What the bar of a row spans, where it is not the row's figure alone, and what to call it. */
+  /** What a row's figure may be, in place of what the seeds make of it, and what to call that. */
   readonly span?: { readonly of: (row: SweepRow) => Ends; readonly words: string };
 }
 
@@ -36,23 +36,25 @@ interface Mark {
   /** Of its rows, without the seed. */
   readonly fields: string;
   readonly values: readonly number[];
-  /** Of all its rows. */
-  readonly span: Ends;
+  /** Of each row, as the plot gives it. */
+  readonly spans: readonly Ends[];
 }
 
 /**
- * One record per mark of `plotSweep`: its line, its place, the mean of its seeds, and from where to where its bar goes.
+ * One record per mark of `plotSweep`: its line, its place, the mean, the least and the greatest of its seeds, and from where to
+ * where its mean may lie, where the plot says so.
  *
  * @throws as `plotSweep()`
  */
 export function tableSweepPlot(result: SweepResult, plot: SweepPlot): Records {
   return [...linesOf(result.rows, plot)].flatMap(([line, marks]) =>
-    marks.map(({ x, values, span }) => ({
+    marks.map((mark) => ({
       line,
-      [plot.xTitle]: x,
-      [plot.yTitle]: meanOf(values),
-      least: span.low,
-      greatest: span.high,
+      [plot.xTitle]: mark.x,
+      [plot.yTitle]: meanOf(mark.values),
+      least: Math.min(...mark.values),
+      greatest: Math.max(...mark.values),
+      ...(plot.span !== undefined && barOf(mark)),
     })),
   );
 }
@@ -73,10 +75,9 @@ export function plotSweep(result: SweepResult, plot: SweepPlot): Figure {
   const xs = [...new Set([...lines.values()].flat().map((mark) => mark.x))];
   const least = Math.min(...xs.map(Number));
   if (numeric && logX && least <= 0) throw new Error(`x: ${least} has no place on a logarithmic axis`);
-  const bars =
-    span === undefined ? "their least and greatest" : `${span.words}, from the least to the greatest`;
-  const spread =
-    seeds > 1 ? `; mean of ${seeds} seeds, bars ${bars}` : span === undefined ? "" : `; bars ${span.words}`;
+  const mean = seeds > 1 ? `; mean of ${seeds} seeds` : "";
+  const bars = span?.words ?? (seeds > 1 ? "their least and greatest" : undefined);
+  const spread = `${mean}${bars === undefined ? "" : `; bars: ${bars}`}`;
   return new Figure({
     title: `SIMULATED: ${plotlyText(title)}`,
     provenance: result.provenance,
@@ -138,14 +139,14 @@ function linesOf(rows: readonly SweepRow[], { x, y, line = nameOf, span }: Sweep
     const value = y(row);
     if (!Number.isFinite(value)) throw new Error(`y: ${value} of ${nameOf(row.values)} is not finite`);
     const fields = JSON.stringify(values);
-    const ends = span?.of(row) ?? { low: value, high: value };
+    const spans = span === undefined ? [] : [span.of(row)];
     const mark = marks.find((other) => other.x === place);
-    if (mark === undefined) marks.push({ x: place, fields, values: [value], span: ends });
+    if (mark === undefined) marks.push({ x: place, fields, values: [value], spans });
     else if (mark.fields === fields)
       marks[marks.indexOf(mark)] = {
         ...mark,
         values: [...mark.values, value],
-        span: hull([mark.span, ends]),
+        spans: [...mark.spans, ...spans],
       };
     else
       throw new Error(
@@ -172,15 +173,21 @@ function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** From where to where the bar of a mark goes, of several seeds or of a row with a span. */
-function barText({ values, span }: Mark): string {
-  if (values.length < 2 && span.low === span.high) return "";
-  return ` (${range(span, (value) => value.toFixed(3))})`;
+/** From where to where the bar of a mark goes: the mean of what its rows may be, or else its seeds. */
+function barOf({ values, spans }: Mark): Ends {
+  if (spans.length === 0) return { low: Math.min(...values), high: Math.max(...values) };
+  return { low: meanOf(spans.map(({ low }) => low)), high: meanOf(spans.map(({ high }) => high)) };
+}
+
+function barText(mark: Mark): string {
+  const { low, high } = barOf(mark);
+  return low === high ? "" : ` (${range({ low, high }, (value) => value.toFixed(3))})`;
 }
 
 function lineOf(name: string, marks: readonly Mark[], index: number): Figure["data"][number] {
   const { color, symbol, dash } = LINES[index];
   const means = marks.map(({ values }) => meanOf(values));
+  const bars = marks.map(barOf);
   return {
     type: "scatter",
     name: plotlyText(name),
@@ -190,8 +197,8 @@ function lineOf(name: string, marks: readonly Mark[], index: number): Figure["da
     error_y: {
       type: "data",
       symmetric: false,
-      array: marks.map(({ span }, at) => span.high - means[at]),
-      arrayminus: marks.map(({ span }, at) => means[at] - span.low),
+      array: bars.map(({ high }, at) => high - means[at]),
+      arrayminus: bars.map(({ low }, at) => means[at] - low),
       color,
       thickness: 1.2,
       width: 3,

@@ -164,15 +164,16 @@ function mailOf(provenance: Provenance, result: SweepResult, figures: readonly F
   const marks = figures.flatMap(({ table }) => table);
   const shown = marks.slice(0, MOST_MARKS);
   const seeds = result.spec.seeds.length;
+  const points = new Set(result.rows.map(({ values: { seed: _, ...values } }) => nameOf(values))).size;
   return mail({
     provenance,
     head: [`Sweep: ${result.spec.name}, ${summary(result)}`],
     parts: [
-      ...headed(`Each point [${UNIT}]`, textTables(columnsOf(Object.keys(marks[0])), shown)),
+      ...headed(`Each point [${UNIT}]`, textTables(columnsOf(Object.keys(marks[0]), seeds), shown)),
       wrapText(
-        `cycles: each cost at its value${seeds > 1 ? `, mean of ${seeds} seeds` : ""}. low..high: ${SPAN}` +
-          `${seeds > 1 ? ", over all seeds" : ""}.` +
-          (marks.length > shown.length ? ` These are ${shown.length} of ${marks.length}.` : ""),
+        `cycles: each cost at its value${seeds > 1 ? `, mean of ${seeds} seeds` : ""}. costs: ${SPAN}, the lowest and the highest.` +
+          `${seeds > 1 ? " seeds: the least and the greatest of them, each cost at its value." : ""}` +
+          (points > shown.length ? ` These are ${shown.length} of ${points} points; rows.csv has all.` : ""),
       ),
       ...failedText(result.failed),
     ],
@@ -180,16 +181,21 @@ function mailOf(provenance: Provenance, result: SweepResult, figures: readonly F
 }
 
 /** Of a mark of the figure, whose second key is what the axis is called. */
-function columnsOf([line, x, cycles, least, greatest]: readonly string[]): TextColumn<FlatRecord>[] {
+function columnsOf(
+  [line, x, cycles, least, greatest, low, high]: readonly string[],
+  seeds: number,
+): TextColumn<FlatRecord>[] {
+  const ends = (header: string, from: string, to: string): TextColumn<FlatRecord> => ({
+    header,
+    align: "right",
+    text: (mark) => range({ low: Number(mark[from]), high: Number(mark[to]) }, smallCycles),
+  });
   return [
     { header: simulated(line), align: "left", text: (mark) => String(mark[line]) },
     { header: x, align: "left", text: (mark) => String(mark[x]) },
     { header: "cycles", align: "right", text: (mark) => smallCycles(Number(mark[cycles])) },
-    {
-      header: "low..high",
-      align: "right",
-      text: (mark) => range({ low: Number(mark[least]), high: Number(mark[greatest]) }, smallCycles),
-    },
+    ends("costs", low, high),
+    ...(seeds > 1 ? [ends("seeds", least, greatest)] : []),
   ];
 }
 

@@ -45,7 +45,7 @@ export async function sweep(input: SweepInput, options: SweepOptions = {}): Prom
 }
 
 /** "120 of 2000 done, 3 failed, 41.2 points/s, 46 s left". */
-export function progressText({ total, done, failed, cached, rate }: SweepProgress): string {
+function progressText({ total, done, failed, cached, rate }: SweepProgress): string {
   const left = total - done - failed;
   const speed = rate === 0 ? "" : `, ${rate.toFixed(1)} points/s, ${duration(left / rate)} left`;
   return `${done} of ${total} done${cached > 0 ? ` (${cached} before)` : ""}, ${failed} failed${speed}`;

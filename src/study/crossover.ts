@@ -12,7 +12,6 @@ import { priceCounts } from "../cost/price.js";
 import { type PrimitiveCost, primitiveCosts } from "../cost/primitive-costs.js";
 import { linearBounds } from "../cost/uncertainty.js";
 import { valueText } from "./compare/differences.js";
-import type { SimulatedDifference } from "./compare/result.js";
 import { costsOfBoth, countsOfKernel, type KernelCosts } from "./kernel-costs.js";
 import type { Interval } from "./result.js";
 import { parseScenario, type Scenario } from "./run/scenario.js";
@@ -101,13 +100,6 @@ function zeroOfEnd(one: CrossoverCell, other: CrossoverCell, end: "low" | "high"
     share = next;
   }
   return share;
-}
-
-/** What the ranges of the costs allow of the new side. */
-export function verdictOf({ low, high }: Interval): SimulatedDifference["verdict"] {
-  if (high < 0) return "less";
-  if (low > 0) return "more";
-  return low === 0 && high === 0 ? "same" : "either";
 }
 
 /**

@@ -72,7 +72,7 @@ export function packageVersion(): string {
 
 /** Of a result that is made now, by this code. */
 export function provenanceOf(
-  result: Pick<Provenance, "seed" | "calibration" | "conditions" | "command">,
+  result: Pick<Provenance, "seed" | "seeds" | "calibration" | "conditions" | "command">,
 ): Provenance {
   return { version: packageVersion(), model: modelVersion(), data: dataVersion(), ...result };
 }

@@ -26,6 +26,8 @@ export interface Provenance {
   /** Digest of the measurements, profiles and costs it rests on, 8 hex digits. */
   readonly data: string;
   readonly seed: number;
+  /** All of them, where there are several; `seed` is the first. */
+  readonly seeds?: readonly number[];
   /** The measurement the costs were fitted to, with its source; absent where nothing was fitted. */
   readonly calibration?: string;
   readonly conditions: Conditions;

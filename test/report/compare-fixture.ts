@@ -44,7 +44,10 @@ function single(value: number): MeasuredCell {
 
 export const measuredComparison: MeasuredComparison = {
   kind: "measured",
+  version: "0.1.0",
+  command: "npx exitlab compare runs/6.18 runs/6.18-rfc",
   unit: "TSC cycles",
+  exitsOfOneRun: false,
   columns: ["6.18", "6.18-rfc"],
   rows: [
     { name: "vmcall", cells: [samples(1700), against(samples(1700), samples(1704), 0.446)] },
@@ -57,6 +60,30 @@ export const measuredComparison: MeasuredComparison = {
     { name: "only_after", cells: [null, samples(0.125)] },
   ],
   notes: ["the samples are made up"],
+};
+
+const unknown = { samples: null, standardDeviation: null, min: null, median: null, max: null };
+
+/** Rows of CSV files, which say at most by how much they may be off. */
+export const csvComparison: MeasuredComparison = {
+  ...measuredComparison,
+  rows: [
+    {
+      name: "cpuid",
+      cells: [
+        { ...unknown, mean: 1000, centre: 1000, interval: { low: 970, high: 1030 }, versusBase: null },
+        against(samples(1000), { ...samples(900), ...unknown, interval: { low: 880, high: 920 } }, null),
+      ],
+    },
+  ],
+  notes: [],
+};
+
+/** Exits by their reasons, of one run each. */
+export const exitsComparison: MeasuredComparison = {
+  ...measuredComparison,
+  unit: "us",
+  exitsOfOneRun: true,
 };
 
 const cell = (mean: number, versusBase: SimulatedCell["versusBase"] = null): SimulatedCell => ({

@@ -11,13 +11,22 @@ import {
 import { toCsv } from "../../src/report/csv.js";
 import { figurePage } from "../../src/report/page.js";
 import { figureText } from "../../src/report/save.js";
+import { exitlabCommand } from "../../src/study/command.js";
 import type {
   Compared,
   MeasuredCell,
   MeasuredComparison,
+  MeasuredRow,
+  SimulatedCell,
   SimulatedComparison,
 } from "../../src/study/compare/result.js";
-import { countedComparison, measuredComparison, simulatedComparison } from "./compare-fixture.js";
+import {
+  countedComparison,
+  csvComparison,
+  exitsComparison,
+  measuredComparison,
+  simulatedComparison,
+} from "./compare-fixture.js";
 import { HOSTILE, unfitted } from "./fixture.js";
 
 const oneLine = (text: string) => text.replaceAll(/\s+/g, " ");
@@ -63,8 +72,11 @@ describe.each(COMPARE_STYLES)("a comparison like %s's", (style) => {
 
   it("of what is simulated has seeds and costs apart, a verdict in words, how many seeds, and the notes", () => {
     const text = compareTable(simulatedComparison, style);
-    for (const words of ["seeds", "costs", "less in all", "more in all", "either", "the same"])
-      expect(text).toContain(words);
+    const verdicts =
+      style === "benchstat"
+        ? ["less", "more", "either", "same"]
+        : ["less in all of the ranges", "more in all of the ranges", "either", "the same"];
+    for (const words of ["seeds", "costs", ...verdicts]) expect(text).toMatch(new RegExp(` ${words}\\b`));
     expect(text).toContain("Figures: the mean of 5 to 10 seeds, each cost at its value\n");
     expect(oneLine(text)).toContain("Note: fast-mmio differs from none in mitigations (auto, not off).");
   });
@@ -77,6 +89,36 @@ describe.each(COMPARE_STYLES)("a comparison like %s's", (style) => {
     const text = compareTable(countedComparison, style).replace(/^Costs: .*$/m, "");
     expect(text).not.toMatch(/costs|ranges/);
     expect(text).toContain("seeds");
+  });
+
+  it("of counts does not say what is better, only what is fewer", () => {
+    const text = compareTable(countedComparison, style);
+    expect(text).not.toContain("better");
+    expect(text).toMatch(/(below|above) 0: fewer\.$/m);
+  });
+
+  it("of exits has in every heading that they are of one run each", () => {
+    const all = tables(exitsComparison, style);
+    expect(all.length).toBeGreaterThan(0);
+    for (const table of all) expect(table.split("\n")[0]).toContain("[us, exits of one run each]");
+    expect(compareTable(measuredComparison, style)).not.toContain("one run");
+  });
+
+  it("of what was measured says once which exitlab compared, and how to do that again", () => {
+    const text = compareTable(measuredComparison, style);
+    expect(text.match(/exitlab 0\.1\.0/g)).toHaveLength(1);
+    const options = style === "benchstat" ? "" : ` --style ${style}`;
+    expect(text).toMatch(
+      new RegExp(`\nTo repeat:\n  npx exitlab compare runs/6\\.18 runs/6\\.18-rfc${options}\n$`),
+    );
+    expect(compareTable({ ...measuredComparison, command: null }, style)).not.toContain("To repeat");
+  });
+
+  it("has no line that ends a message of git", () => {
+    for (const compared of [measuredComparison, simulatedComparison]) {
+      const rows = compared.rows.map((row) => ({ ...row, name: "---" }));
+      expect(compareTable({ ...compared, rows } as Compared, style)).not.toMatch(/^(---(\s*$| \S)|diff -)/m);
+    }
   });
 
   it("repeats itself in its own layout", () => {
@@ -98,11 +140,78 @@ describe("benchstat's layout", () => {
     const text = compareTable(measuredComparison);
     expect(text).toMatch(/^vmcall +1700 \+- 1% +1704 \+- 1% +~ \(p=0\.446 n=10\)$/m);
     expect(text).toMatch(/^mmio-wildcard-eventfd .* -50\.00% \(p=0\.002 n=10\)$/m);
-    expect(text).toMatch(/^ipi .* ~ \(n=1\)$/m);
   });
 
-  it("ends in the geometric mean of the ratios of rows that both have: of a half and twice, 0%", () => {
-    expect(compareTable(simulatedComparison)).toMatch(/^geomean +\+0\.00%$/m);
+  it("has the difference without a test where there are too few runs for one, and says how many it takes", () => {
+    const text = compareTable(measuredComparison);
+    expect(text).toMatch(/^ipi .* -2\.38% \(no test, n=1\)$/m);
+    expect(oneLine(text)).toContain(
+      "no test: no figures of so few runs could have p < 0.05; 4 of each are enough",
+    );
+    expect(oneLine(compareTable(exitsComparison))).toContain("no test: too few exits.");
+  });
+
+  it("has of CSV rows what they are off by for no interval, no test, and no number of samples", () => {
+    const text = compareTable(csvComparison);
+    expect(text).toMatch(/^cpuid +1000 \+- 3% +900 \+- 2% +-10\.00% \(no test\)$/m);
+    expect(oneLine(text)).toContain("In a row of a CSV file +- is by how much it says that it may be off");
+    expect(text).not.toMatch(/n=|4 of each/);
+  });
+
+  it("ends in the geometric mean of the ratios of rows that both have, and says of how many", () => {
+    const [, half] = measuredComparison.rows;
+    const [base, cell] = half.cells as MeasuredCell[];
+    const more = cell.versusBase && { ...base, versusBase: { ...cell.versusBase, relative: 1 } };
+    const twice: MeasuredRow = { name: "twice", cells: [{ ...cell, versusBase: null }, more] };
+    const geomeanOf = (...rows: MeasuredRow[]) =>
+      /^geomean.*$/m.exec(compareTable({ ...measuredComparison, rows }))?.[0].replaceAll(/ +/g, " ");
+    expect(geomeanOf(half, twice)).toBe("geomean +0.00%");
+    expect(geomeanOf(half, twice, { name: "new", cells: [null, base] })).toBe("geomean (2 of 3) +0.00%");
+  });
+
+  it("has none of exits, which are no benchmarks, nor beside verdicts", () => {
+    for (const compared of [exitsComparison, simulatedComparison])
+      expect(compareTable(compared)).not.toContain("geomean");
+  });
+
+  it("never has a simulated difference without its spread: both wrap together, the verdict alone", () => {
+    const narrow = {
+      ...simulatedComparison,
+      rows: simulatedComparison.rows.map((row, at) => ({ ...row, name: `r${at}` })),
+    };
+    for (const compared of [simulatedComparison, narrow, countedComparison]) {
+      const heads = tables(compared, "benchstat").map((table) => table.split("\n")[1]);
+      expect(heads.some((head) => head.includes("vs base"))).toBe(true);
+      for (const head of heads) {
+        expect(head.includes("seeds")).toBe(head.includes("vs base"));
+        expect(head.includes("costs")).toBe(head.includes("vs base") && compared !== countedComparison);
+      }
+    }
+    expect(compareTable(narrow)).toMatch(/^SIMULATED row +none +ro-slot +vs base +costs +seeds +verdict$/m);
+  });
+
+  it("has as many digits of a spread as tell its ends apart, or as the difference itself", () => {
+    const spread = (ofCosts: { low: number; high: number }) => {
+      const [{ name, cells }] = simulatedComparison.rows;
+      const [base, cell] = cells as SimulatedCell[];
+      const versusBase = cell.versusBase && { ...cell.versusBase, relative: 0.02383, ofCosts };
+      return compareTable({
+        ...simulatedComparison,
+        rows: [{ name, cells: [base, { ...cell, versusBase }, null] }],
+      });
+    };
+    expect(spread({ low: 0.02381, high: 0.02392 })).toContain("+2.38%  +2.38%..+2.39%");
+    expect(spread({ low: 0.02383, high: 0.02383 })).toContain("+2.38%  +2.38%..+2.38%");
+    expect(spread({ low: -1, high: -1 })).toContain("+2.38%  -100%..-100%");
+    expect(spread({ low: 0.023, high: 0.025 })).toContain("+2.38%  +2.3%..+2.5%");
+    expect(spread({ low: 0.00001, high: 0.025 })).toContain("+2.38%  +0.001%..+2.5%");
+  });
+
+  it("says that figures are medians where there is no test of any", () => {
+    const rows = measuredComparison.rows.filter(({ name }) => name === "ipi");
+    expect(oneLine(compareTable({ ...measuredComparison, rows }))).toContain(
+      "p < 0.05. Figures are medians. ?:",
+    );
   });
 
   it("has both numbers of samples where they differ", () => {
@@ -131,6 +240,16 @@ describe("mmtests' layout", () => {
     expect(text).toMatch(/^Stddev {3}mmio-\S+ +36 \( {3}0\.00%\) +18 \( {2}50\.00%\)$/m);
   });
 
+  it("has no difference where floating point makes one", () => {
+    const [{ name, cells }, ...others] = measuredComparison.rows;
+    const [base, cell] = cells as MeasuredCell[];
+    const almost = { ...cell, standardDeviation: 17 + 1e-14 };
+    const rows = [{ name, cells: [base, almost] }, ...others];
+    expect(compareTable({ ...measuredComparison, rows }, "mmtests")).toMatch(
+      /^Stddev {3}vmcall .* 17 \( {3}0\.00%\)$/m,
+    );
+  });
+
   it("has Min, Amean, Stddev, CoeffVar and Max in this order", () => {
     const names = [...text.matchAll(/^(\w+) +vmcall /gm)].map(([, name]) => name);
     expect(names).toEqual(["Min", "Amean", "Stddev", "CoeffVar", "Max"]);
@@ -151,7 +270,13 @@ describe("ministat's layout", () => {
       "6.18-rfc: Difference at 95.0% confidence\n    -1800 +- 180\n    -50.00% +- 5.00%\n    (Welch's t)\n",
     );
     expect(text).toContain("6.18-rfc: No difference proven at 95.0% confidence\n");
-    expect(text).toContain("6.18-rfc: too few samples for a difference\n");
+    expect(text).toContain("6.18-rfc: no test, n=1\n    -2.38%\n");
+  });
+
+  it("has no number of samples of a CSV row", () => {
+    const csv = compareTable(csvComparison, "ministat");
+    expect(csv).toMatch(/^6\.18 +- +- +- +- +1000 +-$/m);
+    expect(csv).toContain("6.18-rfc: no test\n    -10.00%\n");
   });
 
   it("has a line per column with N, Min, Max, Median, Avg and Stddev", () => {
@@ -177,7 +302,7 @@ describe("any comparison", () => {
   const maybe = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null, freq: 4 });
 
   const measuredCell = fc.record({
-    samples: fc.integer({ min: 1, max: 1e6 }),
+    samples: maybe(fc.integer({ min: 1, max: 1e6 })),
     mean: figure,
     standardDeviation: maybe(figure),
     min: maybe(figure),
@@ -218,8 +343,16 @@ describe("any comparison", () => {
         ),
       }),
     );
-  const measured = table(measuredCell).map(
-    (of) => ({ kind: "measured", unit: "us", notes: [HOSTILE], ...of }) as MeasuredComparison,
+  const measured = fc.tuple(table(measuredCell), fc.boolean(), maybe(name)).map(
+    ([of, exitsOfOneRun, file]): MeasuredComparison => ({
+      kind: "measured",
+      version: "0.1.0",
+      command: file === null ? null : exitlabCommand("compare", file),
+      unit: "us",
+      exitsOfOneRun,
+      notes: [HOSTILE],
+      ...of,
+    }),
   );
   const simulated = fc.tuple(table(simulatedCell), fc.array(name, { maxLength: 3 })).map(
     ([of, notes]) =>
@@ -274,6 +407,7 @@ describe("the records", () => {
     expect(second.verdict).toBe("either");
     const [base, other] = tableCompare(measuredComparison);
     expect(base).toMatchObject({ column: "6.18", samples: 10, centre: 1700, relative: Number.NaN, test: "" });
+    expect(tableCompare(csvComparison)[1]).toMatchObject({ samples: Number.NaN, relative: -0.1, test: "" });
     expect(other).toMatchObject({ column: "6.18-rfc", p: 0.446, significant: false, test: "Mann-Whitney U" });
   });
 });
@@ -314,7 +448,7 @@ describe("the figure", () => {
     expect(figure.provenance).toBeNull();
     for (const text of [JSON.stringify(figure), figureText(figure), figurePage(figure, "")])
       expect(text).not.toMatch(/simulated/i);
-    expect(figureText(figure)).toMatch(/^MEASURED row /m);
+    expect(figureText(figure)).toMatch(/^MEASURED .*\brow\b/m);
   });
 
   it("of what was measured has the centres with their intervals, one series per column", () => {
@@ -324,6 +458,11 @@ describe("the figure", () => {
     expect(before.error_x.array[2]).toBe(0);
     expect(after.x).toEqual([1704, 1800, 41_000, 0.125]);
     expect(plotCompare(measuredComparison).layout).toMatchObject({ xaxis: { type: "log" } });
+  });
+
+  it("of what was measured says what its bars are", () => {
+    expect(plotCompare(measuredComparison).machine).toMatch(/Bars are 95% intervals$/);
+    expect(plotCompare(csvComparison).machine).toMatch(/Bars are by how much a CSV file says/);
   });
 
   it("has the marks of a row below each other, around its name", () => {

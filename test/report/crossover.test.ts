@@ -255,11 +255,11 @@ describe("the crossings", () => {
       at: "",
       low: "",
       high: "",
-      words: "l1 costs more than nothing from 1 to 4",
+      words: "each cost at its value, l1 costs more than nothing from 1 to 4",
     });
     expect(one(() => [0, 0])).toMatchObject({
       above: "same",
-      words: "l1 costs the same as nothing from 1 to 4",
+      words: "each cost at its value, l1 costs the same as nothing from 1 to 4",
     });
     const even = signal.value / lookup.value;
     expect(one((x) => [1, -even * (1 + (x - 1.5) / 10)])).toMatchObject({
@@ -270,7 +270,7 @@ describe("the crossings", () => {
       ),
     });
     expect(one((x) => [1, -even * (1 + x / 100)]).words).toMatch(
-      /^l1 costs less than nothing from 1 to 4; the costs allow either at 3 of 3 points$/,
+      /^each cost at its value, l1 costs less than nothing from 1 to 4; of 3 points the costs allow either at 3$/,
     );
   });
 

@@ -36,7 +36,7 @@ export interface FigureCase {
 }
 
 const FITTED = "fitted to kvm-unit-tests";
-const UNFITTED = "fitted to nothing";
+const UNFITTED = "not fitted";
 
 const hostileProvenance = { ...unfitted, calibration: HOSTILE, command: HOSTILE };
 const hostileComparison = {

@@ -7,7 +7,7 @@ import type { Compared, MeasuredComparison, SimulatedComparison } from "../../st
 import { Figure, plotlyText } from "../figure.js";
 import { CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, LINES } from "../theme.js";
 import { tableCompare } from "./table.js";
-import { isPriced, seedsText } from "./words.js";
+import { isPriced, seedsText, unitText } from "./words.js";
 
 /** Of a mark, pixels. */
 const MARK_HEIGHT = 16;
@@ -52,7 +52,7 @@ function plotSimulated(compared: SimulatedComparison): Figure {
     title: `SIMULATED: difference from ${plotlyText(base)}, ${plotlyText(unit)}`,
     provenance,
     machine:
-      `${machine}. Below 0 takes less. Mean of ${seedsText(compared)}, thin bars their least and greatest` +
+      `${machine}. Below 0: less. Mean of ${seedsText(compared)}, thin bars their least and greatest` +
       (priced ? "; thick bars what the ranges of the costs allow, both sides with the same costs" : ""),
     ...frameOf(rows, others.length),
     rest: {
@@ -103,11 +103,11 @@ function plotMeasured(compared: MeasuredComparison): Figure {
   return new Figure({
     title: `MEASURED: ${plotlyText(columns.join(", "))}`,
     provenance: null,
-    machine: "that of the files. Bars are 95% intervals",
+    machine: `that of the files. Bars are ${barsText(compared)}`,
     ...frameOf(rows, columns.length),
     rest: {
       xaxis: {
-        title: { text: plotlyText(unit), standoff: 8, font: FONT },
+        title: { text: plotlyText(unitText(compared)), standoff: 8, font: FONT },
         gridcolor: GRID,
         ...(isLogarithmic ? { type: "log", dtick: "D2" } : { rangemode: "tozero" }),
       },
@@ -118,6 +118,14 @@ function plotMeasured(compared: MeasuredComparison): Figure {
     ),
     table: () => tableCompare(compared),
   });
+}
+
+/** Of a row of a CSV file there are no samples. */
+function barsText({ rows }: MeasuredComparison): string {
+  const isCsv = rows.flatMap(({ cells }) => cells.flatMap((cell) => (cell ? [cell.samples === null] : [])));
+  const csv = "by how much a CSV file says that it may be off";
+  if (!isCsv.includes(true)) return "95% intervals";
+  return isCsv.includes(false) ? `95% intervals, or ${csv}` : csv;
 }
 
 /** Marks of one row stand below each other, around its place. */

@@ -1,5 +1,6 @@
 /** Comparisons as ministat lays them out: a table for each row, a line per column, then the differences in words. */
 import type {
+  Compared,
   MeasuredCell,
   MeasuredComparison,
   SimulatedCell,
@@ -7,7 +8,17 @@ import type {
 } from "../../study/compare/result.js";
 import { percent, range, signed } from "../format.js";
 import { headed, measured, simulated, type TextColumn, textTables, wrapText } from "../text-table.js";
-import { BELOW_IS_LESS, figure, isPriced, NONE, percentRange, spreadText, verdictText } from "./words.js";
+import {
+  belowText,
+  figure,
+  isPriced,
+  NONE,
+  noTestText,
+  percentRange,
+  spreadText,
+  unitText,
+  verdictText,
+} from "./words.js";
 
 /** A column that has the row. */
 interface Line<Cell> {
@@ -15,12 +26,13 @@ interface Line<Cell> {
   readonly cell: Cell;
 }
 
-export function ministatMeasured({ columns, rows, unit }: MeasuredComparison): string[] {
+export function ministatMeasured(compared: MeasuredComparison): string[] {
+  const { columns, rows } = compared;
   return rows.flatMap(({ name, cells }) => {
     const [base] = cells;
     const lines = linesOf(columns, cells);
     const under = lines.flatMap(({ column, cell }) => measuredDifference(column, cell, base));
-    return withUnder(headed(`${name} [${unit}]`, textTables(MEASURED, lines)), under);
+    return tables(compared, name, textTables(MEASURED, lines), under);
   });
 }
 
@@ -38,7 +50,7 @@ const figureOf = (
 
 const MEASURED: readonly TextColumn<Line<MeasuredCell>>[] = [
   { header: measured(), align: "left", text: ({ column }) => column },
-  { header: "N", align: "right", text: ({ cell }) => String(cell.samples) },
+  { header: "N", align: "right", text: ({ cell }) => String(cell.samples ?? NONE) },
   figureOf("Min", ({ min }) => min),
   figureOf("Max", ({ max }) => max),
   figureOf("Median", ({ median }) => median),
@@ -46,14 +58,10 @@ const MEASURED: readonly TextColumn<Line<MeasuredCell>>[] = [
   figureOf("Stddev", ({ standardDeviation }) => standardDeviation),
 ];
 
-function measuredDifference(
-  column: string,
-  { versusBase }: MeasuredCell,
-  base: MeasuredCell | null,
-): string[] {
-  if (versusBase === null || base === null) return [];
-  const { means } = versusBase;
-  if (means === null) return [wrapText(`${column}: too few samples for a difference`)];
+function measuredDifference(column: string, cell: MeasuredCell, base: MeasuredCell | null): string[] {
+  if (cell.versusBase === null || base === null) return [];
+  const { means, relative } = cell.versusBase;
+  if (means === null) return [wrapText(`${column}: ${noTestText(base, cell)}`), `    ${percent(relative)}`];
   const { value, low, high } = means;
   if (low <= 0 && high >= 0) return [wrapText(`${column}: No difference proven at 95.0% confidence`)];
   const half = (high - low) / 2;
@@ -68,13 +76,13 @@ function measuredDifference(
 }
 
 export function ministatSimulated(compared: SimulatedComparison): string[] {
-  const { columns, rows, unit } = compared;
+  const { columns, rows } = compared;
   const priced = isPriced(compared);
   return [
     ...rows.flatMap(({ name, cells }) => {
       const lines = linesOf(columns, cells);
       const under = lines.flatMap(({ column, cell }) => simulatedDifference(column, cell, priced));
-      return withUnder(headed(`${name} [${unit}]`, textTables(simulatedColumns(priced), lines)), under);
+      return tables(compared, name, textTables(simulatedColumns(priced), lines), under);
     }),
     wrapText(spreadText(compared)),
   ];
@@ -113,7 +121,13 @@ function linesOf<Cell>(columns: readonly string[], cells: readonly (Cell | null)
   return cells.flatMap((cell, index) => (cell === null ? [] : { column: columns[index], cell }));
 }
 
-/** What the last table says, and what its signs mean. */
-function withUnder(tables: readonly string[], under: readonly string[]): string[] {
-  return [...tables.slice(0, -1), [...tables.slice(-1), ...under, BELOW_IS_LESS].join("\n")];
+/** The tables of a row, of which the last one says what is under it. Its heading is no "---", where git ends a message. */
+function tables(
+  compared: Compared,
+  name: string,
+  texts: readonly string[],
+  under: readonly string[],
+): string[] {
+  const all = headed(`Row ${name} [${unitText(compared)}]`, texts);
+  return [...all.slice(0, -1), [...all.slice(-1), ...under, belowText(compared)].join("\n")];
 }

@@ -4,6 +4,7 @@
  */
 import type { Bounds } from "../../cost/counts.js";
 import type {
+  Compared,
   MeasuredCell,
   MeasuredComparison,
   SimulatedCell,
@@ -12,7 +13,7 @@ import type {
 import { percent, range } from "../format.js";
 import { headed, measured, simulated, type TextColumn, textTables, wrapText } from "../text-table.js";
 import {
-  ABOVE_IS_BETTER,
+  aboveText,
   figure,
   isPriced,
   NONE,
@@ -65,12 +66,17 @@ export function mmtestsMeasured(compared: MeasuredComparison): string[] {
           };
         }),
       );
-      return tables(pair, compared.unit, measured(), lines);
+      return tables(compared, pair, measured(), lines);
     }),
     wrapText(
-      "*: the means differ, by the 95% interval of Welch's t test. CoeffVar is in per cent of the mean.",
+      "*: the means differ, by the 95% interval of Welch's t test. CoeffVar is in per cent of the mean." +
+        (hasUntested(compared) ? " There is no test of too few samples, nor of a CSV file." : ""),
     ),
   ];
+}
+
+function hasUntested({ rows }: MeasuredComparison): boolean {
+  return rows.some(({ cells }) => cells.some((cell) => cell?.versusBase && cell.versusBase.means === null));
 }
 
 function meansDiffer(cell: MeasuredCell | null): boolean {
@@ -92,9 +98,9 @@ function measuredText(
   return `${figure(value)} ${open}${better}${close}`;
 }
 
-/** Without a plus, as mmtests has it. */
+/** Without a plus, as mmtests has it. Of sums in floating point, what is less than a billionth is no difference. */
 function betterText(share: number, width: number): string {
-  return `${percent(share)
+  return `${percent(Math.round(share * 1e9) / 1e9)
     .replace(/^\+|%$/g, "")
     .padStart(width)}%`;
 }
@@ -112,7 +118,7 @@ export function mmtestsSimulated(compared: SimulatedComparison): string[] {
           };
           return { name: lineName(name, row.name), base: of(0), column: of(pair.index) };
         });
-      return tables(pair, compared.unit, simulated(), [
+      return tables(compared, pair, simulated(), [
         ...lines("Amean", ({ mean, versusBase }, isBase) =>
           bracketed(
             figure(mean),
@@ -151,13 +157,13 @@ function lineName(statistic: string, row: string): string {
 }
 
 /** Under each table stands what its signs mean. */
-function tables(pair: Pair, unit: string, header: string, lines: readonly Line[]): string[] {
+function tables(compared: Compared, pair: Pair, header: string, lines: readonly Line[]): string[] {
   const columns: readonly TextColumn<Line>[] = [
     { header, align: "left", text: ({ name }) => name },
     { header: pair.base, align: "right", text: ({ base }) => base },
     { header: pair.column, align: "right", text: ({ column }) => column },
   ];
-  return headed(pairHeading(pair, unit), textTables(columns, lines)).map(
-    (table) => `${table}\n${ABOVE_IS_BETTER}`,
+  return headed(pairHeading(pair, compared), textTables(columns, lines)).map(
+    (table) => `${table}\n${aboveText(compared)}`,
   );
 }

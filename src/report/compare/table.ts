@@ -6,9 +6,9 @@
  */
 import { InputError, notAllowed } from "../../cost/input.js";
 import type { Compared, MeasuredComparison, SimulatedComparison } from "../../study/compare/result.js";
-import { mail } from "../mail.js";
+import { mail, wrapCommand } from "../mail.js";
 import type { Records } from "../records.js";
-import { mailText, wrapText } from "../text-table.js";
+import { MAIL_WIDTH, mailText, wrapText } from "../text-table.js";
 import { benchstatMeasured, benchstatSimulated } from "./benchstat.js";
 import { ministatMeasured, ministatSimulated } from "./ministat.js";
 import { mmtestsMeasured, mmtestsSimulated } from "./mmtests.js";
@@ -34,17 +34,30 @@ export function compareTable(compared: Compared, style: CompareStyle = "benchsta
     throw new InputError("style", notAllowed(style), `one of ${COMPARE_STYLES.join(", ")}`);
   const { measured, simulated } = LAYOUTS[style];
   const notes = compared.notes.map((note) => wrapText(`Note: ${note}.`));
-  if (compared.kind === "measured") return mailText(`${[...measured(compared), ...notes].join("\n\n")}\n`);
+  if (compared.kind === "measured") return measuredMail(compared, style, [...measured(compared), ...notes]);
   const { provenance, machine } = compared;
-  const command =
-    provenance.command && style !== "benchstat"
-      ? `${provenance.command} --style ${style}`
-      : provenance.command;
   return mail({
-    provenance: { ...provenance, command },
+    provenance: { ...provenance, command: inStyle(provenance.command, style) },
     head: [`Machine: ${machine}`, figuresText(compared)],
     parts: [...simulated(compared), ...notes],
   });
+}
+
+/** Without the head of simulated figures: there is no model in it. */
+function measuredMail(
+  { version, command }: MeasuredComparison,
+  style: CompareStyle,
+  parts: readonly string[],
+): string {
+  const again = inStyle(command, style);
+  const end = again === null ? [] : [`To repeat:\n${wrapCommand(again, MAIL_WIDTH)}`];
+  const head = wrapText(`MEASURED, compared by exitlab ${version}`);
+  return mailText(`${[head, ...parts, ...end].join("\n\n")}\n`);
+}
+
+/** The first style is what the command has without an option. */
+function inStyle(command: string | null, style: CompareStyle): string | null {
+  return command && style !== COMPARE_STYLES[0] ? `${command} --style ${style}` : command;
 }
 
 /**
@@ -63,7 +76,7 @@ function measuredRecords({ columns, rows }: MeasuredComparison): Records {
       return {
         row: name,
         column: columns[index],
-        samples,
+        samples: known(samples),
         mean,
         standardDeviation: known(standardDeviation),
         min: known(min),

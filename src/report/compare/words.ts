@@ -1,7 +1,12 @@
 /** What the layouts of comparisons have in common: figures, pairs of columns, and what is said under a table. */
 import type { Bounds } from "../../cost/counts.js";
-import type { Compared, SimulatedComparison, SimulatedDifference } from "../../study/compare/result.js";
-import { range, signed } from "../format.js";
+import type {
+  Compared,
+  MeasuredCell,
+  SimulatedComparison,
+  SimulatedDifference,
+} from "../../study/compare/result.js";
+import { percent, range, signed } from "../format.js";
 
 /** A column that is held against the base, by their names and places. */
 export interface Pair {
@@ -16,8 +21,14 @@ export function pairsOf({ columns: [base, ...others] }: Compared): Pair[] {
 }
 
 /** The heading of a pair's table. */
-export function pairHeading({ base, column }: Pair, unit: string): string {
-  return `${column} against ${base} [${unit}]`;
+export function pairHeading({ base, column }: Pair, compared: Compared): string {
+  return `${column} against ${base} [${unitText(compared)}]`;
+}
+
+/** The unit, with what is no sample of other runs, so that it gets quoted. */
+export function unitText(compared: Compared): string {
+  const isOneRun = compared.kind === "measured" && compared.exitsOfOneRun;
+  return isOneRun ? `${compared.unit}, exits of one run each` : compared.unit;
 }
 
 /** Rows that are in one of both columns. */
@@ -44,9 +55,35 @@ export function geomean(relatives: readonly number[]): number | null {
   return Math.expm1(sum / relatives.length);
 }
 
-/** Differences relative to the base. */
-export const BELOW_IS_LESS = "(new - base) / base: below 0 takes less, and less is better.";
-export const ABOVE_IS_BETTER = "In brackets (base - new) / base: above 0 takes less, which is better.";
+/** What a difference relative to the base says. Of what is counted, nobody can say which is better. */
+export function belowText(compared: Compared): string {
+  const says = isCounted(compared) ? "below 0: fewer" : "below 0 takes less, and less is better";
+  return `(new - base) / base: ${says}.`;
+}
+
+/** The same where the sign is turned round. */
+export function aboveText(compared: Compared): string {
+  const says = isCounted(compared) ? "above 0: fewer" : "above 0 takes less, which is better";
+  return `In brackets (base - new) / base: ${says}.`;
+}
+
+/** Whether the figures are counts of a primitive; all others are times. */
+function isCounted({ kind, unit }: Compared): boolean {
+  return kind === "simulated" && !unit.startsWith("TSC cycles ");
+}
+
+// Of what was measured.
+
+/** That a difference has no test, with how many samples there are, where that is known. */
+export function noTestText(base: MeasuredCell, cell: MeasuredCell): string {
+  return ["no test", ...samplesText(base, cell)].join(", ");
+}
+
+/** Such as "n=10", or "n=10+9"; nothing where a file does not say. */
+export function samplesText({ samples: before }: MeasuredCell, { samples }: MeasuredCell): string[] {
+  if (before === null || samples === null) return [];
+  return [samples === before ? `n=${samples}` : `n=${before}+${samples}`];
+}
 
 // Of what is simulated.
 
@@ -68,9 +105,17 @@ export function verdictText({ verdict }: SimulatedDifference): string {
   return VERDICTS[verdict];
 }
 
-/** Such as "-1.2%..-0.8%", with two digits, so that no end that is not 0 looks like it. */
+/**
+ * Such as "-1.2%..-0.8%", with two digits, so that no end that is not 0 looks like it. Where both ends would look the same and
+ * are rounded, they are as `percent()` has them: that is what they stand beside.
+ */
 export function percentRange(of: Bounds | null): string {
-  return of === null ? NONE : range(of, (fraction) => `${signed(twoDigits(100 * fraction))}%`);
+  if (of === null) return NONE;
+  const text = (fraction: number) => `${signed(twoDigits(100 * fraction))}%`;
+  const looksSame = text(of.low) === text(of.high);
+  const isRounded = [of.low, of.high].some((end) => parseFloat(text(end)) !== parseFloat(percent(end)));
+  // Below 1%, two digits are as many as percent() has, or more.
+  return range(of, looksSame && isRounded && Math.abs(of.low) >= 0.01 ? percent : text);
 }
 
 function twoDigits(value: number): string {
@@ -94,7 +139,7 @@ export function spreadText(compared: SimulatedComparison): string {
     "seeds: the least and the greatest difference of a seed, its run against the base's with the same seed.";
   if (!isPriced(compared)) return seeds;
   return (
-    `${seeds} costs: what the ranges of the costs allow, both sides with the same costs, less or more in all of them, or either. ` +
+    `${seeds} costs: what the ranges of the costs allow, both sides with the same costs. verdict: less or more in all of these ranges, the same, or either. ` +
     "Ranges say what is possible, not how likely it is, and anybody can choose how many seeds there are: neither makes a " +
     "difference significant."
   );

@@ -33,12 +33,12 @@ const PERF_ROUNDING = 0.005;
  * Reads a file.
  *
  * @param tscMhz frequency of the machine's TSC, for times that are not in TSC cycles
- * @throws InputError for a file that cannot be read, that is cut, or of no kind that is known
+ * @throws InputError for a file that cannot be read, that is cut or simulated, or of no kind that is known
  */
 export function readTimes(path: string, tscMhz: number): Timed[] {
   const text = readText(path);
   // Of what is nothing else, the parser of vmexit says what it is not.
-  const source = sourceOf(text) ?? "vmexit";
+  const source = sourceOf(text, path) ?? "vmexit";
   const timed = (name: string, cycles: number, spread: number | null, events: number | null = null) => {
     return { file: path, source, name, cycles, spread, events };
   };
@@ -87,8 +87,16 @@ export function readText(path: string): string {
   }
 }
 
-/** What printed a text, as far as it looks like it; its parser says what is broken. null where it looks like nothing known. */
-export function sourceOf(text: string): TimeSource | null {
+/**
+ * What printed a text, as far as it looks like it; its parser says what is broken. null where it looks like nothing known.
+ *
+ * @param file names the text in mistakes
+ * @throws InputError for text that exitlab made, such as that of `kvm/ftrace.ts`: it looks like a tool's and says at its head
+ * that it is simulated
+ */
+export function sourceOf(text: string, file: string): TimeSource | null {
+  if (/^(# )?SIMULATED\b/m.test(text))
+    throw new InputError(file, "says that it is simulated", "what was measured: exitlab's times are none");
   const [head] = text.split("\n", 1);
   if (head.includes(",") && /(^|,)\s*"?row"?\s*(,|$)/.test(head)) return "CSV";
   if (/\bSamples\s+Samples%|^Analyze events for|\bTotal Samples:/m.test(text)) return "perf kvm stat";
@@ -99,7 +107,11 @@ export function sourceOf(text: string): TimeSource | null {
 /** TSC cycles of each run, by row. */
 export function runsByName(rows: readonly VmexitRow[]): [string, number[]][] {
   const runs = new Map<string, number[]>();
-  for (const { row, cycles } of rows) runs.set(row, [...(runs.get(row) ?? []), cycles]);
+  for (const { row, cycles } of rows) {
+    const before = runs.get(row);
+    if (before === undefined) runs.set(row, [cycles]);
+    else before.push(cycles);
+  }
   return [...runs];
 }
 

@@ -4,22 +4,29 @@
  * Simulated are results of sweeps, what `exitlab run --json` printed, and scenarios, which are run.
  */
 import { statSync } from "node:fs";
+import { dirname } from "node:path";
 import { InputError, notAllowed } from "../../cost/input.js";
 import { readText } from "../calibrate/times.js";
-import { exitlabCommand, inlineJson } from "../command.js";
+import { exitlabCommand, inlineJson, shellWord } from "../command.js";
 import { coreVersion, dataVersion, modelVersion } from "../provenance.js";
-import { parseScenario, type Scenario } from "../run/scenario.js";
+import { parseScenario, type Scenario, scenarioInput } from "../run/scenario.js";
 import { isRunJson, parseRunJson } from "../run-json.js";
 import { linesOf } from "../sweep/lines.js";
 import { readWritten } from "../sweep/read.js";
-import type { SweepSpec } from "../sweep/spec.js";
+import { expand, type SweepSpec } from "../sweep/spec.js";
 import { columnNames } from "./column-names.js";
 import { compareMeasured, isMeasured } from "./measured.js";
 import { optionWords } from "./option-words.js";
 import type { Compared, SimulatedComparison } from "./result.js";
 import { comparePatched, runsOfScenario } from "./scenarios.js";
-import { type Column, type ColumnRun, compareColumns, type SimulatedOptions } from "./simulated.js";
-import { compareBy, leftOut, runsOfSweep, type SweptRow } from "./sweep-columns.js";
+import {
+  type Column,
+  type ColumnRun,
+  checkOptions,
+  compareColumns,
+  type SimulatedOptions,
+} from "./simulated.js";
+import { compareBy, leftOut, runsOfSweep, type SweptRow, sweepCommand } from "./sweep-columns.js";
 
 /** Of simulated results only. */
 export interface CompareFilesOptions extends SimulatedOptions {
@@ -59,7 +66,7 @@ export async function compareFiles(
       `is ${isSimulated[odd] ? "simulated" : "measured"}, and ${files[0]} is not`,
       "files of one kind: what was simulated is no measurement",
     );
-  return compareSimulated(files.map(sourceOf), options, commandOf(files, options));
+  return compareSimulated(files.map(sourceOf), options);
 }
 
 /** A sweep's results, a run, or a scenario that is to be run. */
@@ -75,10 +82,13 @@ interface Source {
 async function compareSimulated(
   sources: readonly Source[],
   options: CompareFilesOptions,
-  command: string,
 ): Promise<SimulatedComparison> {
   const { by, patches, seeds } = options;
   const [source, ...others] = sources;
+  const names = columnNames(sources.map(({ file }) => file)).map((name, index) =>
+    nameFor(sources[index], name, index),
+  );
+  const command = commandOf(sources, names, options);
   const scenarios = sources.filter(({ scenario }) => scenario !== undefined);
   if (seeds !== undefined && scenarios.length === 0)
     throw new InputError("seeds", notAllowed(seeds), "nothing: results have their seeds; scenarios are run");
@@ -97,10 +107,11 @@ async function compareSimulated(
     const allowed = "a second file; or by, a field of one sweep; or patches, series for one scenario";
     throw new InputError(source.file, "is alone", allowed);
   }
-  const names = columnNames(sources.map(({ file }) => file));
+  checkOptions(names, options);
+  const first = firstSeed(sources);
   const columns: Column[] = [];
   for (const [index, each] of sources.entries())
-    columns.push({ name: nameFor(each, names[index], index), runs: await runsOf(each, seeds) });
+    columns.push({ name: names[index], runs: await runsOf(each, seeds, first) });
   return compareColumns(columns, options, { command, compared: [], notes });
 }
 
@@ -109,15 +120,42 @@ function nameFor({ file, scenario }: Source, name: string, index: number): strin
   return isInline(file) ? (scenario?.name ?? `scenario ${index + 1}`) : name;
 }
 
-async function runsOf({ file, sweep, run, scenario }: Source, seeds?: number): Promise<readonly ColumnRun[]> {
-  if (sweep !== undefined) return runsOfSweep(sweep.spec, sweep.rows, file);
-  if (run !== undefined) return [run];
-  return scenario === undefined ? [] : runsOfScenario(scenario, seeds);
+/** That scenarios are run with from on: of the first that has been run, or would be. */
+function firstSeed(sources: readonly Source[]): number | undefined {
+  const seedOf = ({ sweep, run, scenario }: Source) =>
+    sweep?.spec.seeds[0] ?? (run?.scenario ?? scenario)?.seed;
+  const isRun = ({ scenario }: Source) => scenario === undefined;
+  return seedOf(sources.find(isRun) ?? sources[0]);
 }
 
-function commandOf(files: readonly string[], options: CompareFilesOptions): string {
-  const words = files.map((file) => (isInline(file) ? inlineJson(parseJson(file)) : file));
-  return exitlabCommand("compare", ...words, ...optionWords(options));
+async function runsOf(
+  { file, sweep, run, scenario }: Source,
+  seeds: number | undefined,
+  first: number | undefined,
+): Promise<readonly ColumnRun[]> {
+  if (sweep !== undefined) return runsOfSweep(sweep.spec, sweep.rows, file);
+  if (run !== undefined) return [run];
+  return scenario === undefined ? [] : runsOfScenario(scenario, seeds, first);
+}
+
+/** Makes the results that it needs first: who reads it has none of the files. */
+function commandOf(
+  sources: readonly Source[],
+  names: readonly string[],
+  options: CompareFilesOptions,
+): string {
+  // What a column is called stands in the scenario, where it has no file.
+  const named = (index: number) => sources.length > 1 && { name: names[index] };
+  const words = sources.map(({ file, scenario }, index) =>
+    scenario === undefined ? file : inlineJson({ ...scenarioInput(scenario), ...named(index) }),
+  );
+  const made = sources.flatMap(({ file, sweep, run }) => {
+    if (sweep !== undefined) return sweepCommand(sweep.spec, isFolder(file) ? file : dirname(file));
+    return run === undefined
+      ? []
+      : `${exitlabCommand("run", inlineJson(scenarioInput(run.scenario)), "--json")} > ${shellWord(file)}`;
+  });
+  return [...new Set(made), exitlabCommand("compare", ...words, ...optionWords(options))].join(" && ");
 }
 
 // What a file holds.
@@ -190,6 +228,7 @@ function sweepOf(file: string): Source {
     ...otherVersion(file, "model", core, coreVersion()),
     ...otherVersion(file, "data", data, dataVersion()),
     ...leftOut(points.length - rows.length).map((note) => `${file}: ${note}`),
+    ...missing(file, points.length, expand(spec, file).length),
   ];
   return { file, notes, sweep: { spec, rows } };
 }
@@ -204,6 +243,10 @@ function runOf(file: string, json: unknown): Source {
       : [`${file} had costs of a calibration; here the data files price it`]),
   ];
   return { file, notes, run: { values: {}, scenario, measured } };
+}
+
+function missing(file: string, there: number, wanted: number): string[] {
+  return there === wanted ? [] : [`${file} has ${there} of ${wanted} points`];
 }
 
 /** Its counts are those of that version; its costs are always today's. */

@@ -11,6 +11,8 @@ import { type Measurement, readMeasurement } from "../../cost/measurements.js";
 import { type PerfExits, parsePerfKvmStat } from "../../cost/perf-kvm-stat.js";
 import { parseVmexit } from "../../cost/vmexit-output.js";
 import { readText, runsByName, sourceOf, TIME_SOURCES, type TimeSource } from "../calibrate/times.js";
+import { exitlabCommand } from "../command.js";
+import { packageVersion } from "../provenance.js";
 import { columnNames } from "./column-names.js";
 import type {
   MeasuredCell,
@@ -39,13 +41,26 @@ interface Row {
   readonly mean: Mean | null;
   /** By how much the value of a CSV row may be off; else null. */
   readonly spread: number | null;
+  /** The last digit of its samples; 0 where there are none. */
+  readonly resolution: number;
 }
 
 interface Column {
   readonly file: string;
   readonly source: TimeSource;
+  /** Exits that are in no row. Of ftrace text, else 0. */
+  readonly lost: { readonly withoutEntry: number; readonly amidLostEvents: number };
   readonly rows: ReadonlyMap<string, Row>;
 }
+
+/**
+ * Where the last digit of the samples is a greater share of their median, their means are compared: the median of whole
+ * microseconds is 2 or 3, however little lies between, while their mean is as good as their number.
+ */
+const COARSE = 0.02;
+
+/** vmexit prints whole cycles. */
+const VMEXIT_RESOLUTION = 1;
 
 const UNITS: Readonly<Record<TimeSource, string>> = {
   vmexit: "TSC cycles",
@@ -58,25 +73,23 @@ const UNITS: Readonly<Record<TimeSource, string>> = {
 const PERF_ROUNDING_US = 0.005;
 const PERF_ROUNDING_SHARE = 0.00005;
 
-/** Whether a file is of a kind that can be compared. @throws InputError if it cannot be read */
+/** Whether a file is of a kind that can be compared. @throws InputError if it cannot be read, or says that it is simulated */
 export function isMeasured(path: string): boolean {
-  return sourceOf(readText(path)) !== null;
+  return sourceOf(readText(path), path) !== null;
 }
 
 /**
  * Compares files, each against the first. Rows are in the order of the first; those it lacks come after them.
  *
  * @param names of the columns, one a file; without them, the ends of the paths that tell the files apart
- * @throws InputError for fewer than two files, one that is broken or of no kind that is known, units that differ, names that
- * do not
+ * @throws InputError for fewer than two files, one that is broken, simulated or of no kind that is known, units that differ,
+ * names that do not
  */
-export function compareMeasured(
-  files: readonly string[],
-  names: readonly string[] = columnNames(files),
-): MeasuredComparison {
+export function compareMeasured(files: readonly string[], names?: readonly string[]): MeasuredComparison {
   if (files.length < 2) throw new InputError("files", notAllowed(files), "two or more");
-  if (names.length !== files.length || new Set(names).size < names.length)
-    throw new InputError("names of columns", notAllowed(names), `${files.length}, each once`);
+  const named = names ?? columnNames(files);
+  if (named.length !== files.length || new Set(named).size < named.length)
+    throw new InputError("names of columns", notAllowed(named), `${files.length}, each once`);
   const columns = files.map(readColumn);
   const [base, ...others] = columns;
   const unit = UNITS[base.source];
@@ -91,27 +104,49 @@ export function compareMeasured(
   const rows = new Set(columns.flatMap((column) => [...column.rows.keys()]));
   return {
     kind: "measured",
+    version: packageVersion(),
+    command: names === undefined ? exitlabCommand("compare", ...files) : null,
     unit,
-    columns: [...names],
+    exitsOfOneRun: isOneRun(base),
+    columns: [...named],
     rows: [...rows].map((name) => compareRow(name, columns)),
-    notes: notesOf(columns),
+    notes: notesOf(columns, named, rows),
   };
 }
 
+/** Those of other columns are too, or the units would differ. */
+function isOneRun({ source }: Column): boolean {
+  return source === "perf kvm stat" || source === "ftrace";
+}
+
 /** What p does not say. */
-function notesOf(columns: readonly Column[]): string[] {
-  const oneRun = columns.filter(({ source }) => source === "perf kvm stat" || source === "ftrace");
-  return oneRun.length === 0
-    ? []
-    : [
-        "the samples of perf and ftrace are the exits of one run; that two runs differ significantly may be no more than two runs of one kernel do",
-      ];
+function notesOf(columns: readonly Column[], names: readonly string[], rows: ReadonlySet<string>): string[] {
+  const notes: string[] = [];
+  if (columns.some(isOneRun)) {
+    notes.push(
+      "the samples of perf and ftrace are the exits of one run; that two runs differ significantly may be no more than two runs of one kernel do",
+    );
+    if ([...rows].some((name) => /^(EXIT_)?HLT$/i.test(name)))
+      notes.push("HLT is the time for which the guest is idle: less of it is no better");
+  }
+  if (new Set(columns.map(({ source }) => source)).size > 1) {
+    const tools = columns.map(({ source }, index) => `${names[index]} is ${source}`).join(", ");
+    notes.push(`the tools differ, and may do so in what they time: ${tools}`);
+  }
+  for (const [index, { lost }] of columns.entries()) {
+    const { withoutEntry, amidLostEvents } = lost;
+    if (withoutEntry + amidLostEvents > 0)
+      notes.push(
+        `of ${names[index]} are left out ${amidLostEvents} exits amid lost events, and ${withoutEntry} without kvm_entry`,
+      );
+  }
+  return notes;
 }
 
 function compareRow(name: string, columns: readonly Column[]): MeasuredRow {
   const rows = columns.map((column) => column.rows.get(name) ?? null);
   // A median is no match for a mean: times are skewed.
-  const byMedian = rows.every((row) => row === null || row.samples !== null);
+  const byMedian = rows.every((row) => row === null || hasMedian(row));
   const [base] = rows;
   const from = base === null ? 0 : centreOf(base, byMedian);
   const cells = rows.map((row, index): MeasuredCell | null => {
@@ -128,14 +163,24 @@ function compareRow(name: string, columns: readonly Column[]): MeasuredRow {
   return { name, cells };
 }
 
+/** Whether a row has one that its last digit leaves some meaning. */
+function hasMedian({ summary: { median }, resolution }: Row): boolean {
+  return median !== null && resolution <= COARSE * median;
+}
+
 function centreOf({ summary }: Row, byMedian: boolean): number {
   return byMedian && summary.median !== null ? summary.median : summary.mean;
 }
 
-function intervalOf({ summary, samples, mean, spread }: Row, byMedian: boolean): Bounds | null {
-  if (byMedian && samples !== null) return medianInterval(samples);
-  if (mean !== null) return meanInterval(mean);
-  return spread === null ? null : { low: summary.mean - spread, high: summary.mean + spread };
+/** What samples tell reaches half of their last digit to either side, at least. */
+function intervalOf(row: Row, byMedian: boolean): Bounds | null {
+  const { summary, samples, mean, spread, resolution } = row;
+  if (spread !== null) return { low: summary.mean - spread, high: summary.mean + spread };
+  const ofMean = mean === null ? null : meanInterval(mean);
+  const interval = byMedian && samples !== null ? medianInterval(samples) : ofMean;
+  if (interval === null) return null;
+  const [centre, half] = [centreOf(row, byMedian), resolution / 2];
+  return { low: Math.min(interval.low, centre - half), high: Math.max(interval.high, centre + half) };
 }
 
 function difference(base: Row, row: Row, relative: number, byMedian: boolean): MeasuredDifference {
@@ -151,71 +196,97 @@ function difference(base: Row, row: Row, relative: number, byMedian: boolean): M
 
 function readColumn(file: string): Column {
   const text = readText(file);
-  const source = sourceOf(text);
+  const source = sourceOf(text, file);
   if (source === null)
     throw new InputError(
       file,
       "is of no kind that is known",
       `what one of these printed: ${TIME_SOURCES.join(", ")}`,
     );
+  const { rows: read, lost = { withoutEntry: 0, amidLostEvents: 0 } } = readRows(file, text, source);
   const rows = new Map<string, Row>();
-  for (const row of readRows(file, text, source)) {
+  for (const row of read) {
     if (rows.has(row.name))
       throw new InputError(`${file}: row ${row.name}`, "is there twice", "each row once");
     rows.set(row.name, row);
   }
-  return { file, source, rows };
+  return { file, source, lost, rows };
 }
 
-function readRows(file: string, text: string, source: TimeSource): Row[] {
+function readRows(
+  file: string,
+  text: string,
+  source: TimeSource,
+): { readonly rows: Row[]; readonly lost?: Column["lost"] } {
   switch (source) {
     case "CSV":
-      return rowsOfCsv(readMeasurement(file));
+      return { rows: rowsOfCsv(readMeasurement(file)) };
     case "perf kvm stat":
-      return parsePerfKvmStat(text, file).map(rowOfPerf);
-    case "ftrace":
-      return parseExitTimes(text, file).exits.map(({ reason, timesUs }) => rowOf(reason, timesUs));
-    default:
-      return runsByName(parseVmexit(text, file)).map(([name, cycles]) => rowOf(name, cycles));
+      return { rows: parsePerfKvmStat(text, file).map(rowOfPerf) };
+    case "ftrace": {
+      const { exits, ...lost } = parseExitTimes(text, file);
+      return {
+        rows: exits.map(({ reason, timesUs, resolutionUs }) => rowOf(reason, timesUs, resolutionUs)),
+        lost,
+      };
+    }
+    default: {
+      const runs = runsByName(parseVmexit(text, file));
+      return { rows: runs.map(([name, cycles]) => rowOf(name, cycles, VMEXIT_RESOLUTION)) };
+    }
   }
 }
 
-function rowOf(name: string, samples: readonly number[]): Row {
+function rowOf(name: string, samples: readonly number[], resolution: number): Row {
   const summary = summarize(samples);
-  const { mean, standardDeviation } = summary;
-  const standardError = standardDeviation === null ? null : standardDeviation / Math.sqrt(samples.length);
+  const error = standardErrorOf(summary, samples.length, resolution);
   return {
     name,
     summary,
     samples,
-    mean: standardError === null ? null : { samples: samples.length, mean, standardError },
+    mean: error === null ? null : { samples: samples.length, mean: summary.mean, standardError: error },
     spread: null,
+    resolution,
   };
 }
 
-/** The standard error is as great as what perf prints leaves open, since an error of 0.00% is none of 0. */
+/** That samples are all equal is no certainty: the digits they lack would tell them apart. */
+function standardErrorOf(
+  { standardDeviation, min, max }: Row["summary"],
+  samples: number,
+  resolution: number,
+): number | null {
+  if (standardDeviation === null) return null;
+  return min === max ? resolution / 2 : standardDeviation / Math.sqrt(samples);
+}
+
+/**
+ * The standard error is as great as what perf prints leaves open, since an error of 0.00% is none of 0. What it prints is too
+ * coarse to tell the standard deviation from it, times the root of many samples.
+ */
 function rowOfPerf({ reason, samples, averageUs, minUs, maxUs, relativeError }: PerfExits): Row {
   const standardError =
     relativeError === null
       ? null
       : Math.hypot((relativeError + PERF_ROUNDING_SHARE) * averageUs, PERF_ROUNDING_US);
-  const standardDeviation = relativeError === null ? null : relativeError * averageUs * Math.sqrt(samples);
   return {
     name: reason,
-    summary: { samples, mean: averageUs, standardDeviation, min: minUs, median: null, max: maxUs },
+    summary: { samples, mean: averageUs, standardDeviation: null, min: minUs, median: null, max: maxUs },
     samples: null,
     mean: standardError === null ? null : { samples, mean: averageUs, standardError },
     spread: null,
+    resolution: 0,
   };
 }
 
 function rowsOfCsv(rows: Measurement): Row[] {
-  const unknown = { standardDeviation: null, min: null, median: null, max: null };
+  const unknown = { samples: null, standardDeviation: null, min: null, median: null, max: null };
   return rows.names.map((name) => ({
     name,
-    summary: { samples: 1, mean: rows.row(name), ...unknown },
+    summary: { ...unknown, mean: rows.row(name) },
     samples: null,
     mean: null,
     spread: rows.spread(name),
+    resolution: 0,
   }));
 }

@@ -13,8 +13,14 @@ export type Compared = MeasuredComparison | SimulatedComparison;
 /** Plain data, JSON-serialisable; so are all below. */
 export interface MeasuredComparison {
   readonly kind: "measured";
+  /** Of exitlab, which compared. */
+  readonly version: string;
+  /** The shell command that compares again; null where none can name the columns. */
+  readonly command: string | null;
   /** Of all figures; less is better. */
   readonly unit: string;
+  /** Whether the samples of a column are the exits of one run, as perf's and ftrace's are; else each is of a run. */
+  readonly exitsOfOneRun: boolean;
   /** Names of the columns, the base first. */
   readonly columns: readonly string[];
   readonly rows: readonly MeasuredRow[];
@@ -35,7 +41,8 @@ export interface MeasuredCell extends SampleSummary {
 
 /** What is known of samples; null for what so few, or a tool that printed a mean only, do not tell. */
 export interface SampleSummary {
-  readonly samples: number;
+  /** null of a CSV row, which does not say. */
+  readonly samples: number | null;
   readonly mean: number;
   readonly standardDeviation: number | null;
   readonly min: number | null;
@@ -50,7 +57,7 @@ export interface SampleSummary {
 export interface MeasuredDifference {
   /** (centre - base's) / base's: below 0 where this column takes less. */
   readonly relative: number;
-  /** Of no difference; null where there are too few samples for any. */
+  /** Of no difference; null where there are too few samples for a test, or none as in a CSV file. */
   readonly p: number | null;
   readonly test: "Mann-Whitney U" | "Welch's t" | null;
   /** p < 0.05. */
@@ -101,4 +108,11 @@ export interface SimulatedDifference {
   readonly ofCosts: Bounds;
   /** What the ranges allow: less or more wherever in them, the same, or either. Of `ofCosts` alone. */
   readonly verdict: "less" | "more" | "same" | "either";
+}
+
+/** What a range of differences allows. */
+export function verdictOf({ low, high }: Bounds): SimulatedDifference["verdict"] {
+  if (low === 0 && high === 0) return "same";
+  if (high < 0) return "less";
+  return low > 0 ? "more" : "either";
 }

@@ -5,10 +5,17 @@ import { exitlabCommand, inlineJson } from "../command.js";
 import type { SideInput } from "../comparison.js";
 import { measure } from "../run/run.js";
 import { parseScenario, type Scenario, type ScenarioInput, scenarioInput } from "../run/scenario.js";
+import { canonicalJson } from "../sweep/canonical-json.js";
 import { valueText } from "./differences.js";
 import { optionWords } from "./option-words.js";
 import type { SimulatedComparison } from "./result.js";
-import { type Column, type ColumnRun, compareColumns, type SimulatedOptions } from "./simulated.js";
+import {
+  type Column,
+  type ColumnRun,
+  checkOptions,
+  compareColumns,
+  type SimulatedOptions,
+} from "./simulated.js";
 
 export interface CompareScenariosOptions extends SimulatedOptions {
   /** How many, counted from that of the scenario on. */
@@ -27,10 +34,20 @@ export async function compareScenarios(
   sides: readonly SideInput[],
   options: CompareScenariosOptions = {},
 ): Promise<SimulatedComparison> {
-  const parsed = sides.map(({ name, scenario }) => ({ ...parseScenario(scenario, name), name }));
+  const parsed = sides.map(({ name, scenario }) => ({
+    ...parseScenario({ ...scenario, name }, name),
+    name,
+  }));
+  checkOptions(
+    parsed.map(({ name }) => name),
+    options,
+  );
   const columns: Column[] = [];
   for (const scenario of parsed)
-    columns.push({ name: scenario.name, runs: await runsOfScenario(scenario, options.seeds) });
+    columns.push({
+      name: scenario.name,
+      runs: await runsOfScenario(scenario, options.seeds, parsed[0].seed),
+    });
   const command = exitlabCommand("compare", ...parsed.map(inlineScenario), ...optionWords(options));
   return compareColumns(columns, options, { command, compared: [], notes: [] });
 }
@@ -60,20 +77,36 @@ export async function comparePatched(
   options: CompareScenariosOptions,
   command: string,
 ): Promise<SimulatedComparison> {
+  const patched = series.map((patches) => parseScenario({ ...scenario, patches }));
+  const names = series.map(valueText);
+  checkOptions(names, options);
   const columns: Column[] = [];
-  for (const patches of series) {
-    const patched = parseScenario({ ...scenario, patches });
-    columns.push({ name: valueText(patches), runs: await runsOfScenario(patched, options.seeds) });
-  }
-  return compareColumns(columns, options, { command, compared: ["patches"], notes: [] });
+  for (const [index, each] of patched.entries())
+    columns.push({ name: names[index], runs: await runsOfScenario(each, options.seeds) });
+  const notes = withoutEffect(columns).map((name) => `${name} changed nothing that was counted`);
+  return compareColumns(columns, options, { command, compared: ["patches"], notes });
 }
 
-/** A run with each of so many seeds. */
-export async function runsOfScenario(scenario: Scenario, seeds = SEEDS): Promise<ColumnRun[]> {
+/** Series that count what no patch counts, seed by seed. */
+function withoutEffect(columns: readonly Column[]): string[] {
+  const counted = ({ runs }: Column) => canonicalJson(runs.map(({ measured }) => measured.counts));
+  const plain = columns.find(({ runs: [{ scenario }] }) => scenario.patches.length === 0);
+  if (plain === undefined) return [];
+  return columns
+    .filter((column) => column !== plain && counted(column) === counted(plain))
+    .map(({ name }) => name);
+}
+
+/** A run with each of so many seeds, which all columns have in common. */
+export async function runsOfScenario(
+  scenario: Scenario,
+  seeds = SEEDS,
+  first = scenario.seed,
+): Promise<ColumnRun[]> {
   const count = parseInput(integer(1, 1e6, "number of seeds"), seeds, "seeds");
   const runs: ColumnRun[] = [];
   for (let index = 0; index < count; index++) {
-    const seeded = parseScenario({ ...scenario, seed: scenario.seed + index });
+    const seeded = parseScenario({ ...scenario, seed: first + index });
     runs.push({ values: {}, scenario: seeded, measured: await measure(seeded) });
   }
   return runs;

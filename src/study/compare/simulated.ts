@@ -16,7 +16,13 @@ import { canonicalJson } from "../sweep/canonical-json.js";
 import { nameOf, type Point } from "../sweep/point.js";
 import { type ComparedFigure, type Counted, figureOf } from "./compared-figure.js";
 import { differencesOf, valueText } from "./differences.js";
-import type { SimulatedCell, SimulatedComparison, SimulatedDifference, SimulatedRow } from "./result.js";
+import {
+  type SimulatedCell,
+  type SimulatedComparison,
+  type SimulatedDifference,
+  type SimulatedRow,
+  verdictOf,
+} from "./result.js";
 
 export interface SimulatedOptions {
   /** "cycles", or a primitive that is counted; by default cycles. */
@@ -59,17 +65,29 @@ export function compareColumns(
   options: SimulatedOptions,
   { command, compared, notes }: Origin,
 ): SimulatedComparison {
-  const { of = "cycles", base } = options;
-  const figure = figureOf(of);
-  const per = parseInput(oneOf(PER), options.per ?? "access", "per");
-  const ordered = baseFirst(columns, base);
+  const { figure, per } = checkOptions(
+    columns.map(({ name }) => name),
+    options,
+  );
+  const ordered = baseFirst(columns, options.base);
   const cells = ordered.map(({ name, runs }) => cellsOf(name, runs, per));
   const names = new Map(cells.flatMap((column) => [...column].map(([key, { row }]) => [key, row])));
   const scenarios = ordered.flatMap(({ runs }) => runs.map(({ scenario }) => scenario));
   const seeds = cells.flatMap((column) => [...column.values()].map(({ bySeed }) => bySeed.size));
+  const [ofBase, ...ofOthers] = cells;
+  if (!ofOthers.some((column) => [...column.keys()].some((key) => ofBase.has(key)))) {
+    const found = `have no row in common: ${[ofBase, ...ofOthers].map(rowNames).join("; ")}`;
+    throw new InputError("columns", found, "results of which some have the same values");
+  }
+  const all = [...new Set(scenarios.map(({ seed }) => seed))].sort((one, other) => one - other);
   return {
     kind: "simulated",
-    provenance: provenanceOf({ seed: scenarios[0].seed, conditions: conditionsOf(scenarios), command }),
+    provenance: provenanceOf({
+      seed: all[0],
+      ...(all.length > 1 && { seeds: all }),
+      conditions: conditionsOf(scenarios),
+      command,
+    }),
     machine: [...new Set(scenarios.map(({ cpu }) => cpu))].map((cpu) => loadCpu(cpu).model).join("; "),
     unit: `${figure.name} per ${per}`,
     columns: ordered.map(({ name }) => name),
@@ -85,15 +103,32 @@ export function compareColumns(
   };
 }
 
-function baseFirst(columns: readonly Column[], base: unknown): readonly Column[] {
-  const names = columns.map(({ name }) => name);
-  if (columns.length < 2) throw new InputError("columns", `are ${columns.length}`, "two or more to compare");
+/**
+ * Checks what can be checked before anything is run, which may take hours.
+ *
+ * @throws InputError as `compareColumns()`
+ */
+export function checkOptions(
+  names: readonly string[],
+  { of = "cycles", per = "access", base }: SimulatedOptions,
+): { readonly figure: ComparedFigure; readonly per: (typeof PER)[number] } {
+  if (names.length < 2) throw new InputError("columns", `are ${names.length}`, "two or more to compare");
   if (new Set(names).size < names.length)
     throw new InputError("names of columns", notAllowed(names), "each once");
-  const first = base === undefined ? columns[0] : columns.find(({ name }) => name === valueText(base));
-  if (first === undefined) throw new InputError("base", notAllowed(base), `one of ${names.join(", ")}`);
+  if (base !== undefined && !names.includes(valueText(base)))
+    throw new InputError("base", notAllowed(base), `one of ${names.join(", ")}`);
+  return { figure: figureOf(of), per: parseInput(oneOf(PER), per, "per") };
+}
+
+function baseFirst(columns: readonly Column[], base: unknown): readonly Column[] {
+  const first = columns.find(({ name }) => base !== undefined && name === valueText(base)) ?? columns[0];
   return [first, ...columns.filter((column) => column !== first)];
 }
+
+const rowNames = (cells: ReadonlyMap<string, Cell>) =>
+  Array.from(cells.values(), ({ row }) => row)
+    .slice(0, 3)
+    .join(", ");
 
 /** Runs that differ in the seed only. */
 interface Cell extends Counted {
@@ -168,8 +203,15 @@ function rowOf(name: string, cells: readonly (Cell | null)[], figure: ComparedFi
   };
 }
 
+/** Of the runs with seeds that both have: the means of other seeds differ by those too. */
 function difference(base: Cell, cell: Cell, figure: ComparedFigure): SimulatedDifference | null {
-  const ratio = figure.versus(base, cell);
+  const seeds = sharedSeeds(base, cell);
+  if (seeds.length === 0) return null;
+  const [from, to] = [base, cell].map(({ scenario, bySeed }) => ({
+    scenario,
+    counts: meanOf([...bySeed].filter(([seed]) => seeds.includes(seed)).map(([, { counts }]) => counts)),
+  }));
+  const ratio = figure.versus(from, to);
   if (ratio === null) return null;
   const { low, value: relative, high } = ratio;
   return {
@@ -180,6 +222,10 @@ function difference(base: Cell, cell: Cell, figure: ComparedFigure): SimulatedDi
   };
 }
 
+function sharedSeeds(base: Cell, cell: Cell): number[] {
+  return [...cell.bySeed.keys()].filter((seed) => base.bySeed.has(seed));
+}
+
 function pairedBySeed(base: Cell, cell: Cell, figure: ComparedFigure): Bounds | null {
   const pairs = [...cell.bySeed].flatMap(([seed, run]) => {
     const other = base.bySeed.get(seed);
@@ -187,12 +233,6 @@ function pairedBySeed(base: Cell, cell: Cell, figure: ComparedFigure): Bounds | 
   });
   if (pairs.length === 0 || pairs.some(({ from }) => from === 0)) return null;
   return endsOf(pairs.map(({ from, to }) => (to - from) / from));
-}
-
-function verdictOf({ low, high }: Bounds): SimulatedDifference["verdict"] {
-  if (low === 0 && high === 0) return "same";
-  if (high < 0) return "less";
-  return low > 0 ? "more" : "either";
 }
 
 function endsOf(values: readonly number[]): Bounds {
@@ -214,6 +254,26 @@ function notesOf(
       return before === undefined ? [] : differencesOf(before.scenario, cell.scenario, compared);
     });
     const distinct = [...new Set(differences)];
-    return distinct.length === 0 ? [] : [`${name} differs from ${base.name} in ${distinct.join(", ")}`];
+    return [
+      ...(distinct.length === 0 ? [] : [`${name} differs from ${base.name} in ${distinct.join(", ")}`]),
+      ...seedNotes(name, ofBase, ofOthers[index]),
+    ];
   });
+}
+
+function seedNotes(
+  name: string,
+  ofBase: ReadonlyMap<string, Cell>,
+  cells: ReadonlyMap<string, Cell>,
+): string[] {
+  const pairs = [...cells].flatMap(([key, cell]) => {
+    const before = ofBase.get(key);
+    return before === undefined ? [] : { before, cell, shared: sharedSeeds(before, cell).length };
+  });
+  if (pairs.some(({ shared }) => shared === 0))
+    return [`${name}: no difference is shown, for it has no seed in common with the base`];
+  const isPart = pairs.some(
+    ({ before, cell, shared }) => shared < Math.max(before.bySeed.size, cell.bySeed.size),
+  );
+  return isPart ? [`${name}: differences are over the seeds that the base has too`] : [];
 }

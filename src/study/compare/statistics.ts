@@ -26,7 +26,7 @@ const COUNTED = 2000;
 export interface Mean {
   readonly samples: number;
   readonly mean: number;
-  /** Of the mean: the standard deviation of the samples over the root of their number. */
+  /** Of the mean: the standard deviation of the samples over the root of their number. Above 0: no digits are endless. */
   readonly standardError: number;
 }
 
@@ -76,11 +76,11 @@ export function meanInterval({ samples, mean, standardError }: Mean): Bounds {
  * Two-sided p-value of the U test: the probability that the rank sum is as far from what is expected, or farther, if all
  * choices of which values are the first sample's are equally likely. Equal values have the mean of their ranks. Counted unless
  * they are too many, then from the normal distribution with corrections for ties and continuity. null with fewer than
- * two of either.
+ * two of either, and where no values could be significant, as with 3 and 3: wholly apart are 2 of 20 choices.
  */
 export function mannWhitney(one: readonly number[], other: readonly number[]): number | null {
   const [few, many] = one.length <= other.length ? [one, other] : [other, one];
-  if (few.length < 2) return null;
+  if (few.length < 2 || 2 / choicesOf(few.length, many.length) >= ALPHA) return null;
   const values = inOrder([...few, ...many]);
   const ties = tiesOf(values);
   const rankOf = (value: number) => (ties.get(value) as Tie).doubledRank;
@@ -89,6 +89,13 @@ export function mannWhitney(one: readonly number[], other: readonly number[]): n
   return few.length * values.length <= COUNTED
     ? countedP(distance, few.length, Array.from(values, rankOf))
     : approximateP(distance, few.length, many.length, ties);
+}
+
+/** In how many ways `few` of `few + many` can be chosen; Infinity where they are too many for a number. */
+function choicesOf(few: number, many: number): number {
+  let choices = 1;
+  for (let chosen = 1; chosen <= few; chosen++) choices *= (many + chosen) / chosen;
+  return choices;
 }
 
 /** Values that are equal. */
@@ -147,7 +154,6 @@ export function welch(one: Mean, other: Mean): { readonly p: number; readonly di
   const value = other.mean - one.mean;
   const [first, second] = [one.standardError ** 2, other.standardError ** 2];
   const variance = first + second;
-  if (variance === 0) return { p: value === 0 ? 1 : 0, difference: { value, low: value, high: value } };
   const degrees =
     1 / ((first / variance) ** 2 / (one.samples - 1) + (second / variance) ** 2 / (other.samples - 1));
   const off = quantileOfT(degrees) * Math.sqrt(variance);

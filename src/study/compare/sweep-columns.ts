@@ -6,7 +6,7 @@ import type { Measured } from "../run/run.js";
 import { parseScenario } from "../run/scenario.js";
 import { canonicalJson } from "../sweep/canonical-json.js";
 import { nameOf } from "../sweep/point.js";
-import { expand, type Json, type SweepSpec } from "../sweep/spec.js";
+import { expand, type Json, type SweepSpec, sweepInput } from "../sweep/spec.js";
 import type { SweepResult } from "../sweep/sweep.js";
 import { valueText } from "./differences.js";
 import { optionWords } from "./option-words.js";
@@ -42,9 +42,13 @@ export function compareSweep(result: SweepResult, options: CompareSweepOptions):
 
 /** Runs the sweep, where that is not done, and compares it. */
 function commandOf(spec: SweepSpec, folder: string, options: CompareSweepOptions): string {
+  return `${sweepCommand(spec, folder)} && ${exitlabCommand("compare", folder, ...optionWords(options))}`;
+}
+
+/** Runs the sweep into the folder, or what is left of it. */
+export function sweepCommand(spec: SweepSpec, folder: string): string {
   const out = folder === join("out", spec.name) ? [] : ["--out", folder];
-  const swept = exitlabCommand("sweep", inlineJson(spec), ...out);
-  return `${swept} && ${exitlabCommand("compare", folder, ...optionWords(options))}`;
+  return exitlabCommand("sweep", inlineJson(sweepInput(spec)), ...out);
 }
 
 export function leftOut(failed: number): string[] {

@@ -1,4 +1,5 @@
 /** The results of a sweep from the file that it wrote. */
+import { statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import * as z from "zod";
 import { InputError, parseInput, text } from "../../cost/input.js";
@@ -54,7 +55,8 @@ const pointLine = z.looseObject(
  * @throws InputError for a file that is none, or is damaged, with the line
  */
 export function readWritten(path: string): WrittenResults {
-  const file = path.endsWith(".jsonl") ? path : join(path, RESULTS);
+  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const file = isFolder ? join(path, RESULTS) : path;
   const { head, rows } = readResults(file);
   const { core, data, spec } = parseInput(headLine, head, `${file}: line 1`);
   const points = rows.map((row, index): WrittenPoint => {

@@ -86,6 +86,19 @@ export function parseSweep(input: unknown, what = "sweep"): SweepSpec {
   return spec;
 }
 
+/** The specification as a person would have written it: without what is empty, and seeds that are counted as a number. */
+export function sweepInput({ axes, zip, exclude, seeds, ...rest }: SweepSpec): object {
+  const first = rest.base.seed ?? 1;
+  const areCounted = seeds.every((value, index) => value === Number(first) + index);
+  return {
+    ...rest,
+    ...(Object.keys(axes).length > 0 && { axes }),
+    ...(zip.length > 0 && { zip }),
+    ...(exclude.length > 0 && { exclude }),
+    ...(!areCounted ? { seeds } : seeds.length > 1 && { seeds: seeds.length }),
+  };
+}
+
 /** The points in order: axes as written, the last varies fastest; then zipped groups; then seeds. */
 export function expand(spec: SweepSpec, what = "sweep"): Combination[] {
   const { axes, zip, exclude, seeds, base } = spec;

@@ -18,7 +18,7 @@ import { nameOf, type Point, pointsOf } from "./point.js";
 import { writeResults } from "./results.js";
 import { type Reason, reasonsToRun } from "./resume.js";
 import { pointsIn, type Shard } from "./shard.js";
-import { type Json, parseSweep, type SweepInput, type SweepSpec } from "./spec.js";
+import { type Json, parseSweep, type SweepInput, type SweepSpec, sweepInput } from "./spec.js";
 
 export interface SweepOptions {
   /** Folder of the sweep's files; by default `out/` and its name. */
@@ -189,8 +189,9 @@ async function execute(
 export function provenanceOfSweep(spec: SweepSpec, points: readonly Point[]): Provenance {
   return provenanceOf({
     seed: spec.seeds[0],
+    ...(spec.seeds.length > 1 && { seeds: spec.seeds }),
     conditions: conditionsOf(points.flatMap(({ scenario }) => scenario ?? [])),
-    command: exitlabCommand("sweep", inlineJson(spec)),
+    command: exitlabCommand("sweep", inlineJson(sweepInput(spec))),
   });
 }
 

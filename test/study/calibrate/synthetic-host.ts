@@ -141,10 +141,10 @@ export class SyntheticHost {
     return perfReport(times);
   }
 
-  /** What ftrace prints of it; each time stamp is off by up to 10 cycles. */
+  /** What ftrace would print of it, so without the word that it is simulated; each time stamp is off by up to 10 cycles. */
   ftrace(): string {
     let late = 0;
-    return printFtrace(this.trace(), {
+    const text = printFtrace(this.trace(), {
       kernel: this.machine.kernel,
       fraction: 9,
       time: (counts) => {
@@ -153,6 +153,7 @@ export class SyntheticHost {
         return seconds;
       },
     });
+    return text.replace(/^# SIMULATED .*\n/, "");
   }
 
   private get base() {

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../../src/cost/input.js";
+import { printFtrace } from "../../../src/kvm/ftrace.js";
+import { Trace } from "../../../src/kvm/trace.js";
 import { readTimes } from "../../../src/study/calibrate/times.js";
 
 /** MHz, so a microsecond is 2000 cycles. */
@@ -55,6 +57,22 @@ const CSV = `cycles,unit,machine,kernel,source,spread,row
 `;
 
 describe("the times in a file", () => {
+  it("are refused where exitlab computed them: its ftrace text looks like a kernel's and says that it is none", () => {
+    const path = file(printFtrace(new Trace(1), { kernel: "v6.19" }) + FTRACE);
+    expect(() => readTimes(path, TSC)).toThrow(InputError);
+    expect(() => readTimes(path, TSC)).toThrow(
+      `${path}: says that it is simulated; allowed: what was measured`,
+    );
+  });
+
+  it("of vmexit are of as many runs as there are, in any order of rows", () => {
+    const rows = Array.from({ length: 3000 }, (_, run) => `cpuid ${1000 + (run % 2)}\nvmcall ${1 + run}\n`);
+    expect(times(rows.join("")).map(([, name, cycles]) => [name, cycles])).toEqual([
+      ["cpuid", 1000.5],
+      ["vmcall", 1500.5],
+    ]);
+  });
+
   it("of vmexit are means of its runs, off by twice the standard error; one run does not say", () => {
     expect(times(VMEXIT)).toEqual([
       // Deviations of 10, 10 and 0: sqrt((100 + 100) / 2 / 3), twice.

@@ -43,11 +43,11 @@ ${rows.map(([reason, samples, average, error]) => `${reason} ${samples} 1.00% 1.
 Total Samples:${rows.reduce((sum, [, samples]) => sum + samples, 0)}, Total events handled time:5000.00us.
 `;
 
-/** Exits of one reason that took so many microseconds. */
-const ftrace = (reason: string, times: readonly number[]) =>
+/** Exits of one reason that took so many microseconds, with so many digits of a time stamp behind the point. */
+const ftrace = (reason: string, times: readonly number[], digits = 9) =>
   times
     .map((us, index) => {
-      const at = (after: number) => `${index + 1}.${String(after).padStart(6, "0")}`;
+      const at = (after: number) => `${index + 1}.${String(after).padStart(6, "0").padEnd(digits, "0")}`;
       return (
         ` CPU 0/KVM-1000 [000] .... ${at(0)}: kvm_exit: reason ${reason} rip 0x1 info 0 0\n` +
         ` CPU 0/KVM-1000 [000] .... ${at(us)}: kvm_entry: vcpu 0\n`
@@ -110,9 +110,34 @@ describe("a comparison of vmexit files", () => {
     });
   });
 
-  it("of three runs each can call nothing a difference: 2 of 20 choices are as far", () => {
-    const [, other] = onlyRow(runs("vmcall", [1000, 1001, 1002]), runs("vmcall", [1, 2, 3]));
-    expect(other?.versusBase).toMatchObject({ p: 0.1, significant: false });
+  it("of three runs each can call nothing a difference, and has no test: 2 of 20 choices are as far", () => {
+    const three = runs("vmcall", [1000, 1001, 1002]);
+    const [, other] = onlyRow(three, runs("vmcall", [500, 501, 502]));
+    expect(other?.versusBase).toMatchObject({ p: null, test: null, significant: false });
+    const four = (from: number) =>
+      runs(
+        "vmcall",
+        [0, 1, 2, 3].map((more) => from + more),
+      );
+    expect(onlyRow(four(1000), four(500))[1]?.versusBase).toMatchObject({ p: 2 / 70, significant: true });
+  });
+
+  it("of runs that are all equal is not certain of them: each is off by up to half a cycle", () => {
+    const [base, other, far] = onlyRow(
+      runs("vmcall", [1000, 1000, 1000]),
+      runs("vmcall", [1001, 1001, 1001]),
+      runs("vmcall", [1100, 1100, 1100]),
+    );
+    expect(base?.standardDeviation).toBe(0);
+    const { means } = other?.versusBase ?? {};
+    // Errors of 0.5 each: t of 4 degrees of freedom, 2.776, times 0.7071.
+    expect([means?.low, means?.high].map((end) => Number(end?.toFixed(2)))).toEqual([-0.96, 2.96]);
+    expect(far?.versusBase?.means?.low).toBeGreaterThan(90);
+    // Of six, an interval of the median that is no wider than nothing.
+    expect(onlyRow(runs("vmcall", Array(6).fill(1000)), "vmcall 1000\n")[0]?.interval).toEqual({
+      low: 999.5,
+      high: 1000.5,
+    });
   });
 
   it("has the rows of the base first, then those of other files, and gaps where a file has no such row", () => {
@@ -139,8 +164,8 @@ describe("a comparison of perf kvm stat reports", () => {
       perf(["EPT_MISCONFIG", 400, "2.70", "1.00"]),
     );
     expect(base).toMatchObject({ samples: 600, mean: 3, centre: 3, min: 0.5, median: null, max: 90 });
-    // 1.25% of 3 us, times the root of 600.
-    expect(base?.standardDeviation).toBeCloseTo(0.0375 * Math.sqrt(600), 12);
+    // +- 0.01% may be 0.005% or 0.015%, and that is multiplied by the root of many samples.
+    expect(base?.standardDeviation).toBeNull();
     const { relative, p, test, significant, means } = other?.versusBase ?? {};
     expect(relative).toBeCloseTo(-0.1, 12);
     expect([test, significant]).toEqual(["Welch's t", true]);
@@ -185,10 +210,48 @@ describe("a comparison of ftrace texts", () => {
     expect(other?.versusBase).toMatchObject({ p: 2 / 924, test: "Mann-Whitney U", significant: true });
   });
 
+  it("is of means where the time stamps are coarse: whole microseconds make a median of 2 or 3, and no more", () => {
+    // 58 and 42 of a hundred take 2 us, the others 3: on average 2.42 and 2.58.
+    const some = (threes: number) => Array.from({ length: 100 }, (_, index) => (index < threes ? 3 : 2));
+    const [base, other] = onlyRow(ftrace("CPUID", some(42), 6), ftrace("CPUID", some(58), 6));
+    expect([base?.median, other?.median]).toEqual([2, 3]);
+    expect([base?.centre, other?.centre]).toEqual([2.42, 2.58]);
+    expect(other?.versusBase).toMatchObject({ relative: expect.closeTo(0.16 / 2.42, 9), test: "Welch's t" });
+    // However many samples: half a microsecond to either side.
+    expect(base?.interval).toEqual({ low: 1.92, high: 2.92 });
+    const fine = onlyRow(ftrace("CPUID", [60, 61, 62, 63, 64, 65], 6), ftrace("CPUID", [70], 6))[0];
+    expect([fine?.centre, fine?.interval]).toEqual([62.5, { low: 60, high: 65 }]);
+  });
+
+  it("of exits that are all equal is certain of no more than their last digit", () => {
+    const [, other] = onlyRow(ftrace("CPUID", [10, 10, 10], 6), ftrace("CPUID", [11, 11, 11], 6));
+    expect(other?.versusBase).toMatchObject({ significant: false, test: "Welch's t" });
+  });
+
   it("warns that all its samples are of one run, where those of vmexit are of as many", () => {
     const text = ftrace("CPUID", [1, 2]);
     expect(compare(text, text).notes).toEqual([expect.stringContaining("exits of one run")]);
-    expect(compare(runs("cpuid", [1]), runs("cpuid", [2])).notes).toEqual([]);
+    expect(compare(text, text).exitsOfOneRun).toBe(true);
+    expect(compare(runs("cpuid", [1]), runs("cpuid", [2]))).toMatchObject({
+      notes: [],
+      exitsOfOneRun: false,
+    });
+  });
+
+  it("warns that HLT is the guest's idle time", () => {
+    const text = ftrace("HLT", [1, 2]);
+    expect(compare(text, text).notes[1]).toBe(
+      "HLT is the time for which the guest is idle: less of it is no better",
+    );
+  });
+
+  it("says how many exits a trace lost", () => {
+    const exit = (at: string) => ` CPU 0/KVM-1000 [000] .... ${at}: kvm_exit: reason HLT rip 0x1 info 0 0\n`;
+    const text = ftrace("CPUID", [1, 2]);
+    const lost = `${text}${exit("8.0")}CPU:0 [LOST 5 EVENTS]\n${exit("9.0")}`;
+    expect(compare(text, lost).notes.slice(1)).toEqual([
+      "of 1.txt are left out 1 exits amid lost events, and 1 without kvm_entry",
+    ]);
   });
 
   it("with perf is of means in both, since a median is no match for one", () => {
@@ -198,6 +261,13 @@ describe("a comparison of ftrace texts", () => {
     );
     expect([base?.centre, other?.centre]).toEqual([20, 20]);
     expect(other?.versusBase).toMatchObject({ relative: 0, p: 1, test: "Welch's t" });
+  });
+
+  it("with perf names both tools", () => {
+    const { notes } = compare(perf(["CPUID", 100, "20.00", "2.00"]), ftrace("CPUID", [4]));
+    expect(notes[1]).toBe(
+      "the tools differ, and may do so in what they time: 0.txt is perf kvm stat, 1.txt is ftrace",
+    );
   });
 
   it("says nothing relative to exits that took less than the last digit of their time stamps", () => {
@@ -213,7 +283,7 @@ describe("a comparison of CSV files", () => {
     const { rows } = compare(old, csv("cpuid,900,TSC cycles,mine,6.19,me,20"));
     const [base, other] = rows[0].cells;
     expect(base).toMatchObject({
-      samples: 1,
+      samples: null,
       median: null,
       centre: 1000,
       interval: { low: 970, high: 1030 },
@@ -225,8 +295,12 @@ describe("a comparison of CSV files", () => {
     expect(rows[1].cells[0]?.interval).toBeNull();
   });
 
-  it("with vmexit is of means", () => {
-    const [cell] = compare(old, runs("cpuid", [700, 700, 1000])).rows.map(({ cells }) => cells[1]);
+  it("with vmexit is of means, and names both", () => {
+    const { rows, notes } = compare(old, runs("cpuid", [700, 700, 1000]));
+    expect(notes).toEqual([
+      "the tools differ, and may do so in what they time: 0.txt is CSV, 1.txt is vmexit",
+    ]);
+    const [cell] = rows.map(({ cells }) => cells[1]);
     expect([cell?.centre, cell?.median, cell?.versusBase?.relative]).toEqual([800, 700, -0.2]);
   });
 });
@@ -255,6 +329,14 @@ describe("a comparison", () => {
     ]);
   });
 
+  it("says which exitlab made it, and the command, unless the columns were named", () => {
+    const [a, b] = files({ a: "vmcall 10\n", b: "vmcall 10\n" });
+    const compared = compareMeasured([a, b]);
+    expect(compared.command).toBe(`npx exitlab compare ${a} ${b}`);
+    expect(compared.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(compareMeasured([a, b], ["x", "y"]).command).toBeNull();
+  });
+
   it.each([
     ["one file", ["vmcall 10\n"], /files: .* allowed: two or more/],
     [
@@ -266,6 +348,11 @@ describe("a comparison", () => {
       "a file of no kind that is known",
       ["vmcall 10\n", '{"cycles": 3}\n'],
       /1\.txt: is of no kind that is known; allowed: .*vmexit, CSV, perf kvm stat, ftrace/,
+    ],
+    [
+      "what exitlab computed, though it looks like ftrace text",
+      [ftrace("HLT", [3]), `# SIMULATED by exitlab, as KVM would trace it.\n${ftrace("HLT", [3])}`],
+      /1\.txt: says that it is simulated; allowed: what was measured/,
     ],
     [
       "a file that was cut",
@@ -304,6 +391,11 @@ describe("a file", () => {
   ])("is measured or not: %s", (_, content, measured) => {
     const [path] = files({ file: content });
     expect(isMeasured(path)).toBe(measured);
+  });
+
+  it("that exitlab computed is not taken for a measurement", () => {
+    const [path] = files({ file: `# SIMULATED by exitlab\n${ftrace("HLT", [1])}` });
+    expect(() => isMeasured(path)).toThrow(`${path}: says that it is simulated`);
   });
 
   it("that cannot be read is refused", () => {

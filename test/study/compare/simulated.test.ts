@@ -178,9 +178,27 @@ describe("a difference", () => {
     const { ofSeeds } = difference(pair(seeds([100, 1000]), seeds([110, 1200]), { of: "vmread" }));
     expect(ofSeeds?.low).toBeCloseTo(0.1, 12);
     expect(ofSeeds?.high).toBeCloseTo(0.2, 12);
+  });
+
+  it("is over the seeds that both have: means of others differ by their seeds too", () => {
+    const seeds = (counts: readonly number[], from = 1) =>
+      counts.map((vmread, index) => run({ vmread }, { seed: from + index }));
+    const part = pair(seeds([100, 1000]), seeds([110]), { of: "vmread" });
+    expect(difference(part).relative).toBeCloseTo(0.1, 12);
+    expect(part.notes).toEqual(["new: differences are over the seeds that the base has too"]);
     const apart = pair(seeds([100, 1000]), seeds([110], 7), { of: "vmread" });
-    expect(difference(apart).ofSeeds).toBeNull();
+    expect(apart.rows[0].cells[1]?.versusBase).toBeNull();
     expect(apart.seeds).toEqual({ low: 1, high: 2 });
+    expect(apart.notes).toEqual(["new: no difference is shown, for it has no seed in common with the base"]);
+    expect(apart.provenance.seeds).toEqual([1, 2, 7]);
+  });
+
+  it("is none between columns that have no row in common", () => {
+    const columns = [
+      { name: "a", runs: [run({}, {}, { vcpus: 1 })] },
+      { name: "b", runs: [run({}, {}, { vcpus: 2 })] },
+    ];
+    expect(inputError(() => compare(columns))).toMatch(/^columns: have no row in common: vcpus=1; vcpus=2;/);
   });
 
   it("is none to a base that counted nothing", () => {
