@@ -3,7 +3,14 @@ import { defineConfig } from "vitest/config";
 import { BaseSequencer, type TestSpecification } from "vitest/node";
 
 /** Files that take a minute and more, longest first: begun before the others, so that no processor waits for one at the end. */
-const LONG = ["notebooks/shipped", "report/pictures", "cli/sweep", "study/load-latency", "notebooks/viewer", "notebooks/runner"];
+const LONG = [
+  "notebooks/shipped",
+  "report/pictures",
+  "cli/sweep",
+  "study/load-latency",
+  "notebooks/viewer",
+  "notebooks/runner",
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
