@@ -10,6 +10,7 @@ const LONG = [
   "study/load-latency",
   "notebooks/viewer",
   "notebooks/runner",
+  "setup/own-notebooks",
 ];
 
 class LongestFirst extends BaseSequencer {

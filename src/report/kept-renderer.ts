@@ -7,7 +7,7 @@ import { type OpenRenderer, openRenderer, type Renderer } from "./render.js";
 import { tslabOutput } from "./tslab.js";
 
 /** Milliseconds. */
-const IDLE = { notebook: 20_000, program: 500 } as const;
+const IDLE = { notebook: 20_000, program: 1000 } as const;
 
 let kept: Promise<OpenRenderer> | null = null;
 let users = 0;

@@ -22,7 +22,6 @@ const why = missing.length === 0 ? "" : ` (skipped: ${missing.join(", ")})`;
 
 describe.skipIf(missing.length > 0)(`in the classic Notebook${why}`, { timeout: 120_000 }, () => {
   let folder: string;
-  let screenshots: string;
   let notebook: ClassicNotebook;
   let browser: Browser;
   beforeAll(async () => {
@@ -30,7 +29,6 @@ describe.skipIf(missing.length > 0)(`in the classic Notebook${why}`, { timeout: 
     const [copies, data, home] = ["notebooks", "data", "home"].map((name) => path.join(folder, name));
     for (const made of [copies, data, home]) mkdirSync(made);
     for (const name of shipped) copyFileSync(path.join(notebooks, name), path.join(copies, name));
-    screenshots = process.env.EXITLAB_SCREENSHOTS ?? path.join(folder, "screenshots");
     prepareJupyter(jupyter as Jupyter);
     notebook = await startClassicNotebook(jupyter as Jupyter, copies, data);
     browser = await chromium.launch({
@@ -108,15 +106,16 @@ describe.skipIf(missing.length > 0)(`in the classic Notebook${why}`, { timeout: 
     // plotly.js offers to send a chart to its maker's service.
     expect(await page.locator('.modebar-btn[data-title*="hare"]').count()).toBe(0);
     for (const [index, figure] of figures.entries()) {
-      const picture = path.join(screenshots, `${path.basename(name, ".ipynb")}-${index + 1}`);
+      const shot = (what: string) =>
+        screenshot(figure, `${path.basename(name, ".ipynb")}-${index + 1}${what}.png`);
       await page.mouse.move(0, 0);
-      await figure.screenshot({ path: `${picture}.png` });
+      await shot("");
       const texts = await textsOf(figure);
       expect(texts.length).toBeGreaterThan(0);
       expect([index, textProblems(texts, sizes[index])]).toEqual([index, []]);
       expect([index, await hiddenBy(figure)]).toEqual([index, null]);
       expect(await hover(page, figure)).toMatch(/\d/);
-      await figure.screenshot({ path: `${picture}-hovered.png` });
+      await shot("-hovered");
     }
     expect(plotlyRequests()).toEqual(
       sizes.length === 0 ? [] : [`${notebook.origin}/static/exitlab/plotly.js`],
@@ -124,6 +123,12 @@ describe.skipIf(missing.length > 0)(`in the classic Notebook${why}`, { timeout: 
     expect([foreignRequests(), ourErrors()]).toEqual([[], []]);
   });
 });
+
+/** For a person to look at, in the folder that EXITLAB_SCREENSHOTS names. */
+async function screenshot(figure: Locator, name: string): Promise<void> {
+  const folder = process.env.EXITLAB_SCREENSHOTS;
+  if (folder !== undefined) await figure.screenshot({ path: path.join(folder, name) });
+}
 
 /** CSS pixels: as wide as a laptop's, and so high that the highest figure is seen whole. */
 const SCREEN = { width: 1280, height: 1600 };

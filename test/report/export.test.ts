@@ -43,16 +43,21 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
-  await closeKeptRenderer();
   await rm(folder, { recursive: true });
+  // One browser for as many tests as follow each other: starting it takes seconds.
+  afterAll(closeKeptRenderer);
 });
 
 const names = (files: readonly string[]) => files.map((file) => basename(file));
-const noChromium = () => vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
+/** No browser is found from now on, and none is left of the tests before. */
+async function noChromium(): Promise<void> {
+  await closeKeptRenderer();
+  vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
+}
 
 describe("without Chromium", () => {
   test("all files but the pictures are written, and one line says which are missing", async () => {
-    noChromium();
+    await noChromium();
     const { files, notes } = await exportReport(plain, join(folder, "made", "for", "it"));
     expect(names(files)).toEqual([
       "mail.txt",
@@ -79,14 +84,14 @@ describe("without Chromium", () => {
   });
 
   test("what cannot be written costs no other file", async () => {
-    noChromium();
+    await noChromium();
     const { files, notes } = await exportReport({ ...plain, tables: { none: [] } }, folder);
     expect(names(files)).toContain("index.html");
     expect(notes[0]).toMatch(/^none\.csv: no rows/);
   });
 
   test("the page has a figure's title in place of its picture", async () => {
-    noChromium();
+    await noChromium();
     await exportReport(plain, folder);
     const page = await readFile(join(folder, "index.html"), "utf8");
     expect(page).not.toContain("<img");

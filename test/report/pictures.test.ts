@@ -4,7 +4,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, chromium } from "playwright-core";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { plotBreakdown } from "../../src/report/breakdown.js";
 import { findChromium, NoChromiumError } from "../../src/report/chromium.js";
 import { display, displayTable, displayText, figureBundle } from "../../src/report/display.js";
@@ -25,8 +25,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
-  await closeKeptRenderer();
   await rm(folder, { recursive: true });
+  // One browser for as many tests as follow each other: starting it takes seconds.
+  afterAll(closeKeptRenderer);
 });
 
 /** A browser to look at pages with, apart from the one that draws. */
@@ -38,7 +39,11 @@ function launchViewer(): Promise<Browser> {
   });
 }
 
-const noChromium = () => vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
+/** No browser is found from now on, and none is left of the tests before. */
+async function noChromium(): Promise<void> {
+  await closeKeptRenderer();
+  vi.stubEnv("EXITLAB_CHROMIUM", join(folder, "none"));
+}
 
 describe.skipIf(browser === null)(`with Chromium${why}`, () => {
   test("the same figure gives the same SVG, byte by byte, from another browser too", async () => {
@@ -145,14 +150,14 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
 
 describe("without Chromium", () => {
   test("a renderer says so in one line of its own type", async () => {
-    noChromium();
+    await noChromium();
     const failing = withRenderer(async () => undefined);
     await expect(failing).rejects.toBeInstanceOf(NoChromiumError);
     await expect(failing).rejects.toThrow(/^no Chromium .*EXITLAB_CHROMIUM$/);
   });
 
   test("a notebook output has a line of text in place of the picture, and the script", async () => {
-    noChromium();
+    await noChromium();
     const bundle = await figureBundle(plotBreakdown(study));
     expect(bundle["text/html"]).toMatch(/<p>SIMULATED: [^<]*\(no Chromium [^<]*\)<\/p>/);
     expect(bundle["text/html"]).toContain("static/exitlab/plotly.js");
@@ -165,7 +170,7 @@ test("EXITLAB_CHROMIUM decides alone which browser is taken", async () => {
   await writeFile(named, "", { mode: 0o755 });
   vi.stubEnv("EXITLAB_CHROMIUM", named);
   expect(findChromium()).toBe(named);
-  noChromium();
+  await noChromium();
   expect(findChromium()).toBeNull();
 });
 
@@ -185,7 +190,7 @@ describe("display", () => {
   });
 
   test("publishes one bundle through the tslab that is loaded", async () => {
-    noChromium();
+    await noChromium();
     const jupyter = createRequire(import.meta.url)("tslab/dist/jupyter");
     const write = vi.fn();
     jupyter.lastWriteDisplayData = write;

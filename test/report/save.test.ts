@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { plotBreakdown, tableBreakdown } from "../../src/report/breakdown.js";
 import { findChromium, NoChromiumError } from "../../src/report/chromium.js";
 import { toCsv } from "../../src/report/csv.js";
@@ -21,8 +21,9 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
-  await closeKeptRenderer();
   await rm(folder, { recursive: true });
+  // One browser for as many tests as follow each other: starting it takes seconds.
+  afterAll(closeKeptRenderer);
 });
 
 const at = (name: string) => join(folder, name);
@@ -61,6 +62,7 @@ test("a file that cannot be written is named", async () => {
 });
 
 test("without Chromium a picture is refused after all other files are written", async () => {
+  await closeKeptRenderer();
   vi.stubEnv("EXITLAB_CHROMIUM", at("none"));
   await expect(figure.save(at("a.svg"), at("a.csv"))).rejects.toBeInstanceOf(NoChromiumError);
   expect([existsSync(at("a.svg")), existsSync(at("a.csv"))]).toEqual([false, true]);
