@@ -8,8 +8,8 @@ import { jupyter } from "./jupyter.js";
 const notebooks = path.resolve(import.meta.dirname, "../../notebooks");
 const shipped = readdirSync(notebooks).filter((name) => name.endsWith(".ipynb"));
 
-/** Those that a second run does not cost much: with figures of most kinds, and with sweeps and what differs by machine. */
-const TWICE = ["01-what-an-mmio-exit-costs.ipynb", "07-sweeps.ipynb"];
+/** One with figures, sweeps and what differs by machine; all of them twice would take too long. */
+const TWICE = ["07-sweeps.ipynb"];
 
 let folder: string;
 beforeAll(() => {

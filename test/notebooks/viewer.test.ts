@@ -224,7 +224,7 @@ async function hover(page: Page, figure: Locator): Promise<string> {
     const label = await figure
       .locator(".hovertext")
       .first()
-      .textContent({ timeout: 5000 })
+      .textContent({ timeout: 1500 })
       .catch(() => null);
     if (label) return label;
   }
