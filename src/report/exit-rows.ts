@@ -10,12 +10,12 @@ import {
   PREDICTION_LIMIT,
 } from "../study/exit-rows.js";
 import { errorTables, unsigned } from "./errors.js";
-import { Figure, plotlyText } from "./figure.js";
+import { Figure, linesAxis, plotlyText } from "./figure.js";
 import { cycles, percent, range } from "./format.js";
 import { mail } from "./mail.js";
 import type { Records } from "./records.js";
 import { headed, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
-import { CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, SERIES } from "./theme.js";
+import { CHARACTER_WIDTH, FONT, INK, SERIES } from "./theme.js";
 
 /** One record per published row; cycles are TSC cycles per access, errors shares of the row, and "" is what there is not. */
 export function tableExitRows({ machines }: ExitRowsStudy): Records {
@@ -111,15 +111,7 @@ export function plotExitRows(study: ExitRowsStudy): Figure {
         zeroline: true,
         zerolinecolor: INK,
       },
-      yaxis: {
-        range: [lines.length - 0.5, -0.5],
-        tickvals: lines.map((_, y) => y),
-        ticktext: lines.map(({ text }) => text),
-        gridcolor: GRID,
-        zeroline: false,
-        ...LABEL_TICKS,
-        tickfont: { ...FONT, size: 11 },
-      },
+      yaxis: { ...linesAxis(lines.map(({ text }) => text)), tickfont: { ...FONT, size: 11 } },
     },
     data: [
       errors("a difference of other rows", SERIES.portIo, placed, "difference"),

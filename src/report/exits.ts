@@ -3,7 +3,7 @@
  * perf's; that the first one says SIMULATED keeps the table from being read, by a person or a parser, as perf's own.
  */
 import type { ExitsStudy, SimulatedExits } from "../study/exits.js";
-import { cyclesAxis, Figure, plotlyText } from "./figure.js";
+import { cyclesAxis, Figure, plotlyText, scaleOf } from "./figure.js";
 import { cycles, range, smallCycles } from "./format.js";
 import { mail } from "./mail.js";
 import type { Records } from "./records.js";
@@ -124,14 +124,14 @@ const RANGES: readonly TextColumn<SimulatedExits>[] = [
 // The figure.
 
 const PLOT_HEIGHT = 330;
-/** Times further apart than this, as greatest over least, are read on a logarithmic axis. */
-const LINEAR_UP_TO = 20;
 const MARKER_SIZE = 7;
 
 /** The share of the exits of each reason that take at most so long. @throws Error when there is no exit */
 export function plotExits(study: ExitsStudy): Figure {
   const { reasons, provenance, machine } = study;
   if (reasons.length === 0) throw new Error("no exit to show: the guest did nothing that exits");
+  const least = Math.min(...reasons.map(({ cycles: of }) => of.least));
+  const greatest = Math.max(...reasons.map(({ cycles: of }) => of.greatest));
   return new Figure({
     title: "SIMULATED: how long exits take, by reason",
     provenance,
@@ -142,7 +142,7 @@ export function plotExits(study: ExitsStudy): Figure {
     left: 72,
     right: 24,
     rest: {
-      xaxis: { ...cyclesAxis("time of an exit, TSC cycles"), ...LABEL_TICKS, ...scaleOf(reasons) },
+      xaxis: { ...cyclesAxis("time of an exit, TSC cycles"), ...LABEL_TICKS, ...scaleOf(least, greatest) },
       yaxis: {
         // Room for the second line of a long legend.
         range: [0, 1.05],
@@ -155,14 +155,6 @@ export function plotExits(study: ExitsStudy): Figure {
     data: reasons.map(lineOf),
     table: () => tableExitTimes(study),
   });
-}
-
-function scaleOf(reasons: readonly SimulatedExits[]): Readonly<Record<string, unknown>> {
-  const least = Math.min(...reasons.map(({ cycles: of }) => of.least));
-  const greatest = Math.max(...reasons.map(({ cycles: of }) => of.greatest));
-  if (least === 0 || greatest / least <= LINEAR_UP_TO) return { rangemode: "tozero" };
-  // Labels at 1, 2 and 5 of each power of ten.
-  return { type: "log", dtick: "D2" };
 }
 
 function lineOf(exits: SimulatedExits, index: number): Figure["data"][number] {

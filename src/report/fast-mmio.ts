@@ -3,9 +3,9 @@
  * each case of what the exit handler leaves of the guest's cached paging structures.
  */
 import type { FastMmioPrediction, Interval, PciTestdevStudy } from "../study/result.js";
-import { cyclesAxis, Figure, plotlyText } from "./figure.js";
+import { cyclesAxis, Figure, linesAxis, plotlyText } from "./figure.js";
 import type { Records } from "./records.js";
-import { CHARACTER_WIDTH, GRID, INK, LABEL_TICKS, SERIES, type Series } from "./theme.js";
+import { CHARACTER_WIDTH, INK, SERIES, type Series } from "./theme.js";
 
 const LINE_HEIGHT = 24;
 /** How far the two points of a line are moved apart, in lines, so that their ranges do not cover each other. */
@@ -64,14 +64,7 @@ export function plotFastMmio(study: PciTestdevStudy): Figure {
         zeroline: true,
         zerolinecolor: INK,
       },
-      yaxis: {
-        range: [lines.length - 0.5, -0.5],
-        tickvals: lines.map((_, y) => y),
-        ticktext: lines.map(({ text }) => text),
-        gridcolor: GRID,
-        zeroline: false,
-        ...LABEL_TICKS,
-      },
+      yaxis: linesAxis(lines.map(({ text }) => text)),
     },
     data: [
       points("port I/O", "x", SERIES.portIo, placed, -DODGE, ({ portIo }) => portIo),

@@ -125,6 +125,28 @@ export function cyclesAxis(title: string): Readonly<Record<string, unknown>> {
   return { title: { text: title, standoff: 8, font: FONT }, gridcolor: GRID, tickformat: "d" };
 }
 
+/** A vertical axis of lines of text, from top to bottom, at 0, 1 and so on. */
+export function linesAxis(texts: readonly string[]): Readonly<Record<string, unknown>> {
+  return {
+    range: [texts.length - 0.5, -0.5],
+    tickvals: texts.map((_, y) => y),
+    ticktext: texts,
+    gridcolor: GRID,
+    zeroline: false,
+    ...LABEL_TICKS,
+  };
+}
+
+/** Figures further apart than this, as greatest over least, are read on a logarithmic axis. */
+const LINEAR_UP_TO = 20;
+
+/** The scale of an axis of figures that are no less than 0. */
+export function scaleOf(least: number, greatest: number): Readonly<Record<string, unknown>> {
+  if (least <= 0 || greatest / least <= LINEAR_UP_TO) return { rangemode: "tozero" };
+  // Labels at 1, 2 and 5 of each power of ten.
+  return { type: "log", dtick: "D2" };
+}
+
 /** A horizontal logarithmic axis of footprints in KiB, from the least to the greatest. */
 export function footprintAxis(
   title: string,

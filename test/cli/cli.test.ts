@@ -1,22 +1,8 @@
-/** The built command line, as a user runs it. */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { exitlab, file } from "./exitlab.js";
 import { wordsOf } from "./repeat.js";
-
-const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
-
-function exitlab(args: readonly string[], env: Record<string, string> = {}) {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { ...process.env, ...env } });
-}
-
-function file(name: string, content: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), name);
-  writeFileSync(path, content);
-  return path;
-}
 
 const scenario = {
   cpu: "sandy-bridge-ep",

@@ -1,22 +1,10 @@
-/** `exitlab study` of the built command line. That the command under a report makes it again: test/report/studies.test.ts. */
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { exitlab, file } from "./exitlab.js";
 
-const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
 const ROWS = join(import.meta.dirname, "../../data/measurements/pci-testdev-2013.csv");
-
-function exitlab(args: readonly string[], env: Record<string, string> = {}) {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", env: { ...process.env, ...env } });
-}
-
-function file(name: string, content: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), name);
-  writeFileSync(path, content);
-  return path;
-}
 
 describe("exitlab study", () => {
   it("lists the studies, each with what it is about", () => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeFailures, runNotebook } from "../../src/setup/notebook.mjs";
 import { jupyter } from "./jupyter.js";
+import { notebookOf } from "./notebook-of.js";
 
 let folder: string;
 beforeAll(() => {
@@ -18,20 +19,6 @@ async function run(cells: string[], options: { timeout?: number } = {}) {
   const result = await runNotebook(file, options);
   return { ...result, file, text: describeFailures(file, result) };
 }
-
-const notebookOf = (cells: string[]) => ({
-  nbformat: 4,
-  nbformat_minor: 5,
-  metadata: {},
-  cells: cells.map((source, index) => ({
-    cell_type: "code",
-    id: `cell-${index}`,
-    metadata: { execution: { "iopub.status.busy": "2020-01-01T00:00:00Z" } },
-    execution_count: 99,
-    outputs: [],
-    source,
-  })),
-});
 
 describe.skipIf(!jupyter)("a notebook run", { timeout: 60_000 }, () => {
   it("passes when every cell passes, and saves what the cells print", async () => {

@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeFailures, runNotebook } from "../../src/setup/notebook.mjs";
 import { inProject } from "../../src/setup/project.mjs";
 import { jupyter } from "../notebooks/jupyter.js";
+import { notebookOf } from "../notebooks/notebook-of.js";
 
 let folder: string;
 beforeAll(() => {
@@ -33,20 +34,6 @@ async function execute(cells: string[]) {
   ).cells.map(({ outputs }: { outputs: object[] }) => outputs);
   return { failures: describeFailures(notebook, result), outputs };
 }
-
-const notebookOf = (cells: string[]) => ({
-  nbformat: 4,
-  nbformat_minor: 5,
-  metadata: {},
-  cells: cells.map((source, index) => ({
-    cell_type: "code",
-    id: `cell-${index}`,
-    metadata: {},
-    execution_count: null,
-    outputs: [],
-    source,
-  })),
-});
 
 const IMPORT = `import { display, plotWalk, run, studyColdWalk, toFrame } from "exitlab";`;
 const RUN = `const { counts } = run({

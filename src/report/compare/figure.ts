@@ -4,7 +4,7 @@
  * intervals.
  */
 import type { Compared, MeasuredComparison, SimulatedComparison } from "../../study/compare/result.js";
-import { Figure, plotlyText } from "../figure.js";
+import { Figure, plotlyText, scaleOf } from "../figure.js";
 import { CHARACTER_WIDTH, FONT, GRID, INK, LABEL_TICKS, LINES } from "../theme.js";
 import { tableCompare } from "./table.js";
 import { isPriced, seedsText, unitText } from "./words.js";
@@ -14,8 +14,6 @@ const MARK_HEIGHT = 16;
 const ROW_GAP = 14;
 /** Characters of a row's name that are shown; the rest is under the pointer. */
 const LONGEST = 44;
-/** Figures further apart than this, as greatest over least, are read on a logarithmic axis. */
-const LINEAR_UP_TO = 20;
 
 /** A value with the ends of a bar around it. */
 interface Mark {
@@ -99,7 +97,7 @@ function plotMeasured(compared: MeasuredComparison): Figure {
   const all = series.flat();
   if (all.length === 0) throw new Error("nothing to show: there is no row");
   const least = Math.min(...all.map(({ low }) => low));
-  const isLogarithmic = least > 0 && Math.max(...all.map(({ high }) => high)) / least > LINEAR_UP_TO;
+  const greatest = Math.max(...all.map(({ high }) => high));
   return new Figure({
     title: `MEASURED: ${plotlyText(columns.join(", "))}`,
     provenance: null,
@@ -109,7 +107,7 @@ function plotMeasured(compared: MeasuredComparison): Figure {
       xaxis: {
         title: { text: plotlyText(unitText(compared)), standoff: 8, font: FONT },
         gridcolor: GRID,
-        ...(isLogarithmic ? { type: "log", dtick: "D2" } : { rangemode: "tozero" }),
+        ...scaleOf(least, greatest),
       },
       yaxis: rowsAxis(rows),
     },
