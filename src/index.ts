@@ -42,7 +42,7 @@ export type { Quantity, Tag } from "./cost/quantity.js";
 export { oneAtATime, type SobolIndices, type Swing, sobolIndices } from "./cost/sensitivity.js";
 export { CostDraws, drawCosts, propagate, shareOfRangesBelow } from "./cost/uncertainty.js";
 export { parseVmexit } from "./cost/vmexit-output.js";
-export { type CreateOptions, createVm, KERNEL_VERSIONS, type KernelVersion, type Patch } from "./kvm/eras.js";
+export { type CreateOptions, createVm, KERNEL_VERSIONS, type KernelVersion } from "./kvm/eras.js";
 export { KvmError } from "./kvm/errno.js";
 export { ExitCounts, type ExitVector } from "./kvm/exit-counts.js";
 export {
@@ -69,8 +69,17 @@ export { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "./kvm/memslots.js";
 export { PRIMITIVES } from "./kvm/primitives.js";
 export { Trace, type TraceEvent, type TraceRecord } from "./kvm/trace.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
+export {
+  definePatch,
+  type KernelFunctions,
+  type Patch,
+  type PatchConstants,
+  PatchError,
+  type PatchedKernel,
+  type PatchFunctions,
+  type PatchHeader,
+} from "./patches/define-patch.js";
 export { PATCHES, type PatchName } from "./patches/index.js";
-export { svmFastMmio } from "./patches/svm-fast-mmio.js";
 export * from "./report/index.js";
 export {
   type CalibratedTime,

@@ -42,7 +42,7 @@ export interface PrimitiveCost {
 }
 
 /** All kinds of exits. */
-const EXITS = PRIMITIVES.filter((name) => /^exit(?!Mitigation)/.test(name));
+const EXITS = PRIMITIVES.filter((name) => /^exit(?!Mitigation|Fastpath)/.test(name));
 
 /** Page walks, however they end. */
 const WALKS = ["walkLoad", "walkStore", "walkFetch"];

@@ -56,18 +56,18 @@ export abstract class KvmEmulator extends ShadowMmu {
     return result;
   }
 
-  protected injectDebugException(): void {
+  injectDebugException(): void {
     this.counts[KVM.injectException]++;
     if (this.trace !== null) this.record({ event: "kvm_inj_exception", exception: 1, reinjected: false });
   }
 
   /** Finds out by decoding how long the instruction is, and moves RIP past it. */
-  protected skipByDecoding(): number {
+  skipByDecoding(): number {
     return this.x86EmulateInstruction(0, EMULTYPE_SKIP);
   }
 
   /** Reads the bytes of the instruction: a walk of the guest's tables, but where the processor has delivered them. */
-  protected fetchInstruction(): void {
+  fetchInstruction(): void {
     this.counts[KVM.guestWalkInSoftware]++;
   }
 
@@ -75,7 +75,7 @@ export abstract class KvmEmulator extends ShadowMmu {
    * Whether the guest tries again first: the fault may come from a write-protected page of a paging structure, which is
    * cheaper to let go than to emulate. Not for instructions that guests write paging structures with, and not twice.
    */
-  protected retryInstruction(cr2: number, emulationType: number): boolean {
+  retryInstruction(cr2: number, emulationType: number): boolean {
     const { vcpu } = this;
     const { form, rip } = vcpu.instruction;
     const { lastRetryRip, lastRetryAddr } = vcpu;
@@ -90,7 +90,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Lets a page go that is written and holds a paging structure. Returns whether it does. */
-  protected unprotect(cr2: number): boolean {
+  unprotect(cr2: number): boolean {
     const page = Math.floor(cr2 / PAGE);
     if (this.tdpEnabled) return this.kvmMmuUnprotectPage(page);
     return this.walkAddr(page, WRITE) && this.kvmMmuUnprotectPage(this.guestWalk.gfn);
@@ -102,7 +102,7 @@ export abstract class KvmEmulator extends ShadowMmu {
     return this.exitForInternalError(KVM_INTERNAL_ERROR_EMULATION);
   }
 
-  protected exitForInternalError(suberror: number): number {
+  exitForInternalError(suberror: number): number {
     const { run } = this.vcpu;
     run.exitReason = KVM_EXIT_INTERNAL_ERROR;
     run.suberror = suberror;
@@ -137,7 +137,7 @@ export abstract class KvmEmulator extends ShadowMmu {
     return vcpu.mmioNeeded ? 0 : 1;
   }
 
-  protected nextIteration({ instruction }: Vcpu): void {
+  nextIteration({ instruction }: Vcpu): void {
     instruction.count--;
     instruction.offset += instruction.size;
     if (instruction.offset < PAGE) return;
@@ -198,7 +198,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Guest-physical address (bytes) of an operand, by a walk of the guest's tables. */
-  protected operandGpa(page: number, offset: number, write: boolean): number {
+  operandGpa(page: number, offset: number, write: boolean): number {
     if (!this.walkAddr(page, write ? WRITE : READ)) {
       return this.injectPageFault(page * PAGE + offset, this.guestWalk.errorCode);
     }
@@ -262,7 +262,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** The value as the event of a write shows it: 8 bytes, whatever is written. */
-  protected tracedValue(value: number, _bytes: number): number {
+  tracedValue(value: number, _bytes: number): number {
     return value;
   }
 
@@ -284,7 +284,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Asks the port bus for the instruction's access: 0, or -EOPNOTSUPP. What is read is traced once it is there. */
-  protected accessPort(isIn: boolean): number {
+  accessPort(isIn: boolean): number {
     const { port, size, value } = this.vcpu.instruction;
     if (!isIn) {
       this.tracePio(false);
@@ -301,7 +301,7 @@ export abstract class KvmEmulator extends ShadowMmu {
     return this.accessPort(false) === 0 ? 1 : this.exitForPort(port, size, "nothing");
   }
 
-  protected exitForPort(port: number, size: number, completion: Vcpu["completeUserspaceIo"]): number {
+  exitForPort(port: number, size: number, completion: Vcpu["completeUserspaceIo"]): number {
     const { vcpu } = this;
     vcpu.run.exitReason = KVM_EXIT_IO;
     vcpu.run.addr = port;
@@ -322,7 +322,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Userspace has called KVM_RUN again: as `handleExit()`. */
-  protected completeUserspaceIo(): number {
+  completeUserspaceIo(): number {
     const { vcpu } = this;
     const completion = vcpu.completeUserspaceIo;
     vcpu.completeUserspaceIo = "nothing";
@@ -366,7 +366,7 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   /** Moves RIP by the length that KVM takes the instruction to have. */
-  protected advanceRip(bytes: number): void {
+  advanceRip(bytes: number): void {
     const { vcpu } = this;
     const { form } = vcpu.instruction;
     if (form.operation === "event") {

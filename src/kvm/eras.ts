@@ -24,16 +24,16 @@ export const KERNEL_VERSIONS = Object.keys(ERAS) as readonly KernelVersion[];
 export type KernelClass = new (options: VmOptions) => Svm;
 
 /** A change to a kernel: the same with some of its functions overridden. */
-export type Patch = (Kernel: KernelClass) => KernelClass;
+export type KernelChange = (Kernel: KernelClass) => KernelClass;
 
 export interface CreateOptions extends Partial<Omit<VmOptions, "geometry">> {
-  /** Patches over the kernel, in the order of the series. */
-  readonly patches?: readonly Patch[];
+  /** Changes to the kernel, in the order of the series. */
+  readonly changes?: readonly KernelChange[];
 }
 
 /** A virtual machine without memory on this kernel and processor; what `options` leaves out is as usual. */
 export function createVm(kernel: KernelVersion, geometry: CpuGeometry, options: CreateOptions = {}): Svm {
-  const { patches = [], ...rest } = options;
-  const Kernel = patches.reduce<KernelClass>((patched, patch) => patch(patched), ERAS[kernel]);
+  const { changes = [], ...rest } = options;
+  const Kernel = changes.reduce<KernelClass>((changed, change) => change(changed), ERAS[kernel]);
   return new Kernel({ ...DEFAULT_VM_OPTIONS, ...rest, geometry });
 }

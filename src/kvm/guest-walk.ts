@@ -44,7 +44,7 @@ export class GuestWalk {
 }
 
 export abstract class KvmGuestWalk extends KvmMmuNotifier {
-  protected readonly guestWalk = new GuestWalk();
+  readonly guestWalk = new GuestWalk();
 
   /** Walks for an access to a linear page; the result is in `guestWalk`. False: the guest itself faults. */
   walkAddr(page: number, kind: AccessKind): boolean {
@@ -119,7 +119,7 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
   }
 
   /** Gives the guest a page fault that KVM found. The model's guest has no handler for one. */
-  protected injectPageFault(address: number, errorCode: number): never {
+  injectPageFault(address: number, errorCode: number): never {
     this.counts[KVM.injectException]++;
     if (this.trace !== null) {
       this.record({ event: "kvm_inj_exception", exception: 14, errorCode, reinjected: false });
@@ -130,7 +130,7 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
   }
 
   /** The kind of access that a fault's error code tells of, made in supervisor mode. */
-  protected kindOf(write: boolean, fetch: boolean): AccessKind {
+  kindOf(write: boolean, fetch: boolean): AccessKind {
     return write ? WRITE : fetch ? FETCH : 0;
   }
 }

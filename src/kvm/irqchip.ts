@@ -34,7 +34,7 @@ export class KvmIrqchip extends KvmCoalescedMmio {
   pitInKernel = false;
 
   /** What KVM_CREATE_IRQCHIP says where the ports' bus is full. */
-  protected get picFull(): Errno {
+  get picFull(): Errno {
     return "ENOMEM";
   }
 

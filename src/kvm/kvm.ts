@@ -67,7 +67,7 @@ export class SharedLine {
 
 export class Kvm {
   readonly ledger = new Ledger(PRIMITIVES);
-  protected readonly counts: Float64Array = this.ledger.counts;
+  readonly counts: Float64Array = this.ledger.counts;
   readonly memory = new PhysicalMemory();
   readonly vcpus: readonly Vcpu[];
   /** The vCPU that runs, or whose exit is handled. */
@@ -77,10 +77,10 @@ export class Kvm {
   /** What vCPUs do while an update of memory slots or buses waits for them; null: nothing. */
   duringGracePeriod: (() => void) | null = null;
   /** Steps that all vCPUs have taken: what they do in one of them they do at the same time. */
-  protected round = 0;
+  round = 0;
 
   /** The processor is AMD's: nested page tables, and a VMCB. */
-  protected readonly isSvm: boolean;
+  readonly isSvm: boolean;
   /** Two-dimensional paging, of either vendor. */
   readonly tdpEnabled: boolean;
 
@@ -120,7 +120,7 @@ export class Kvm {
    * Notes an event, if the kernel has a tracepoint for it. Callers ask first whether `trace` is on, so that one that is off
    * costs no more than that.
    */
-  protected record(event: TraceEvent): void {
+  record(event: TraceEvent): void {
     if (hasTracepoint(this.kernel, event.event)) this.trace?.record(event, this.vcpu.id, this.counts);
   }
 
@@ -128,10 +128,10 @@ export class Kvm {
    * The kernel calls through a pointer what handles an exit, or what a device does: with a retpoline, where it has them. Its
    * other calls of that kind, such as the emulator's, are not counted.
    */
-  protected indirectCall(): void {}
+  indirectCall(): void {}
 
   /** Notes that the vCPU takes a line. Returns whether another one took it in the same step. */
-  protected take(line: SharedLine): boolean {
+  take(line: SharedLine): boolean {
     const { id } = this.vcpu;
     const contended = line.vcpu !== id && line.round === this.round;
     line.vcpu = id;

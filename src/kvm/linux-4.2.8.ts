@@ -45,7 +45,7 @@ export class Linux4_2_8 extends Linux4_2 {
   }
 
   /** It is an object of its own. */
-  protected override sharesFastBus(): boolean {
+  override sharesFastBus(): boolean {
     return false;
   }
 

@@ -53,21 +53,21 @@ export class Linux4_2 extends Svm {
   }
 
   /** Whether the object is on the fast bus as well: all but those of ports are taken for MMIO. */
-  protected sharesFastBus(p: Ioeventfd): boolean {
+  sharesFastBus(p: Ioeventfd): boolean {
     return p.length === 0 && p.bus !== KVM_PIO_BUS;
   }
 
-  protected override spteLayout(): SpteLayout {
+  override spteLayout(): SpteLayout {
     return spteLayout4_2(this.options.paging, this.options.geometry);
   }
 
   /** Where the generation has wrapped around, an old MMIO SPTE could seem current. */
-  protected override kvmMmuInvalidateMmioSptes(): void {
+  override kvmMmuInvalidateMmioSptes(): void {
     if (this.spteFormat.truncated(this.memslotsGeneration) === 0) this.kvmMmuInvalidateZapAllPages();
   }
 
   /** MMIO SPTEs of before are stale by their generation. */
-  protected override kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void {
+  override kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void {
     this.kvmMmuSlotApplyFlags(old, slot);
   }
 
@@ -76,25 +76,25 @@ export class Linux4_2 extends Svm {
   }
 
   /** The next write to a large page replaces it, where its pages are logged. */
-  protected override protectLeaf(table: number, index: number, _level: number, forGood: boolean): void {
+  override protectLeaf(table: number, index: number, _level: number, forGood: boolean): void {
     const { spteFormat, spteLow, spteHigh } = this;
     this.writeSpte(table, index, spteFormat.writeProtected(spteLow, spteHigh, forGood));
   }
 
-  protected override logBegins(slot: Memslot): void {
+  override logBegins(slot: Memslot): void {
     if (this.kvmMmuSlotRemoveWriteAccess(slot)) this.kvmFlushRemoteTlbs();
   }
 
-  protected override vcpuMatchMmioGen(): boolean {
+  override vcpuMatchMmioGen(): boolean {
     return this.vcpu.mmioGeneration === this.memslotsGeneration && !this.memslotsUpdating;
   }
 
   /** By the level at which the entry was found. */
-  protected override isLastSpte(_mappingLevel: number, low: number): boolean {
+  override isLastSpte(_mappingLevel: number, low: number): boolean {
     return this.spteFormat.isLeaf(this.spteLevel, low);
   }
 
-  protected override logEnds(slot: Memslot): void {
+  override logEnds(slot: Memslot): void {
     this.kvmMmuZapCollapsibleSptes(slot);
   }
 

@@ -12,7 +12,7 @@ import { Linux4_2_8 } from "./linux-4.2.8.js";
 import { KVM } from "./primitives.js";
 
 export class Linux6_19Buses extends Linux4_2_8 {
-  protected override indirectCall(): void {
+  override indirectCall(): void {
     if (this.options.mitigations === "auto") this.counts[KVM.retpoline]++;
   }
 
@@ -42,7 +42,7 @@ export class Linux6_19Buses extends Linux4_2_8 {
     return (last + 1) % KVM_COALESCED_MMIO_MAX !== first;
   }
 
-  protected override get picFull(): Errno {
+  override get picFull(): Errno {
     return "ENOSPC";
   }
 

@@ -45,7 +45,7 @@ const ADDRESS_SPACES = 2;
 
 export abstract class Linux6_19Mmu extends Linux6_19Buses {
   /** Five where the processor can, and has addresses that need them. */
-  protected override get levels(): number {
+  override get levels(): number {
     const { paging, geometry } = this.options;
     return paging === "ept" && geometry.ept5Levels && geometry.physicalAddressBits > 48 ? 5 : 4;
   }
@@ -54,7 +54,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     return 32764;
   }
 
-  protected override checkMemoryRegion(region: MemoryRegion): void {
+  override checkMemoryRegion(region: MemoryRegion): void {
     super.checkMemoryRegion(region);
     const limit = (this.kvmMmuMaxGfn + 1) * PAGE;
     if (region.memorySize > 0 && region.guestPhysAddr + region.memorySize > limit) {
@@ -65,12 +65,12 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     }
   }
 
-  protected override get initialGeneration(): number {
+  override get initialGeneration(): number {
     return 0;
   }
 
   /** While an update is under way its generation matches none; then it is a new one. */
-  protected override installNewMemslots(slots: readonly Memslot[]): void {
+  override installNewMemslots(slots: readonly Memslot[]): void {
     this.memslotsUpdating = true;
     this.publishMemslots(slots);
     this.synchronizeSrcuExpedited();
@@ -79,12 +79,12 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     this.kvmMmuInvalidateMmioSptes();
   }
 
-  protected override createSpteFormat(): SpteFormat {
+  override createSpteFormat(): SpteFormat {
     const { geometry, l1tf } = this.options;
     return new SpteFormat(this.spteLayout(), geometry, this.hasAccessedDirty, l1tf);
   }
 
-  protected override spteLayout(): SpteLayout {
+  override spteLayout(): SpteLayout {
     return spteLayout6_19(this.options.paging, this.options.geometry);
   }
 
@@ -99,12 +99,12 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
   }
 
   /** A write to a shadowed table: as `handleExit()`. */
-  protected kvmMmuWriteProtectFault(address: number): number {
+  kvmMmuWriteProtectFault(address: number): number {
     return this.x86EmulateInstruction(address, EMULTYPE_PF | EMULTYPE_RETRY);
   }
 
   /** One of the RET_PF values, or a negative error number. */
-  protected override pageFault(address: number, errorCode: number): number {
+  override pageFault(address: number, errorCode: number): number {
     if (this.tdpEnabled) return this.tdpPageFault(address, errorCode);
     const result = super.pageFault(address, errorCode & ~PFERR_RSVD);
     return result < 0 ? result : OUTCOMES[result];
@@ -117,7 +117,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
   }
 
   /** What the vCPU remembers of its own addresses says nothing of those of a guest's guest. */
-  protected override quicklyCheckMmioPf(address: number): boolean {
+  override quicklyCheckMmioPf(address: number): boolean {
     return !this.vcpu.guestMode && super.quicklyCheckMmioPf(address);
   }
 
@@ -151,7 +151,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     return isMapped && (!write || spteFormat.isWritable(spteLow));
   }
 
-  protected override traceSpteRequested(gfn: number, pfn: number, level: number): void {
+  override traceSpteRequested(gfn: number, pfn: number, level: number): void {
     this.record({ event: "kvm_mmu_spte_requested", gfn, pfn: traced(pfn), level });
   }
 
@@ -216,21 +216,21 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     return this.allowedLevel(slot, gfn, backing === "1G" ? 3 : backing === "4K" ? 1 : 2);
   }
 
-  protected override kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
+  override kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
     if (this.trace !== null) this.record({ event: "kvm_unmap_hva_range", start, end });
     return super.kvmMmuNotifierInvalidateRangeStart(start, end);
   }
 
   /** Nothing is out of sync, which is seen without the lock. */
-  protected override kvmMmuSyncRoots(): void {
+  override kvmMmuSyncRoots(): void {
     this.vcpu.mmioGva = 0;
   }
 
   /** The TDP MMU maps one page a fault. */
-  protected override directPtePrefetch(): void {}
+  override directPtePrefetch(): void {}
 
   /** Faults share the lock of the TDP MMU; only shadow paging takes it for itself. */
-  protected override lockMmu(): void {
+  override lockMmu(): void {
     if (!this.tdpEnabled) {
       this.writeLockMmu();
       return;
@@ -239,22 +239,22 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     if (this.take(this.mmuLine)) this.counts[KVM.mmuLockReadContended]++;
   }
 
-  protected override mmuSetSpte(...args: Parameters<Linux6_19Buses["mmuSetSpte"]>): number {
+  override mmuSetSpte(...args: Parameters<Linux6_19Buses["mmuSetSpte"]>): number {
     const result = super.mmuSetSpte(...args);
     const [table, index, level, gfn, pfn] = args;
     if (this.trace !== null && pfn !== KVM_PFN_NOSLOT) this.traceSetSpte(table, index, level, gfn);
     return result;
   }
 
-  protected override mmioAccess(_bits: bigint, { low }: Spte): number {
+  override mmioAccess(_bits: bigint, { low }: Spte): number {
     return low & 7;
   }
 
   /** The fault that asked for the access was answered without it: nothing of it is cached. */
-  protected override writeProtected(): void {}
+  override writeProtected(): void {}
 
   /** One flush for both, whatever they changed. A read-only slot has nothing to be taken. */
-  protected override logBegins(slot: Memslot): void {
+  override logBegins(slot: Memslot): void {
     if (slot.readonly) return;
     this.kvmMmuSlotTrySplitHugePages(slot);
     this.kvmMmuSlotRemoveWriteAccess(slot);
@@ -262,7 +262,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
   }
 
   /** Large pages take the place of their tables at once, and nothing faults; a shadow's direct pages go. */
-  protected override logEnds(slot: Memslot): void {
+  override logEnds(slot: Memslot): void {
     if (slot.readonly) return;
     if (this.tdpEnabled) this.recoverHugePages(slot);
     else this.kvmMmuZapCollapsibleSptes(slot);
@@ -313,7 +313,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
   }
 
   /** INVEPT alone, which drops combined mappings too; without EPT, INVVPID. */
-  protected override flushTlb(vcpu: Vcpu): void {
+  override flushTlb(vcpu: Vcpu): void {
     if (!this.tdpEnabled) {
       super.flushTlb(vcpu);
       return;
@@ -322,7 +322,7 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     vcpu.cpu.caches.inveptSingle(this.root);
   }
 
-  protected override traceZapAll(): void {
+  override traceZapAll(): void {
     if (this.trace === null) return;
     this.record({
       event: "kvm_mmu_zap_all_fast",

@@ -56,7 +56,7 @@ export class Linux6_19 extends Linux6_19Mmu {
   }
 
   /** Only where a page was protected, and the last try was not the same. */
-  protected override retryInstruction(cr2: number, emulationType: number): boolean {
+  override retryInstruction(cr2: number, emulationType: number): boolean {
     const { vcpu } = this;
     const { form, rip } = vcpu.instruction;
     if ((emulationType & EMULTYPE_RETRY) === 0 || form.pageTable || vcpu.guestMode) return false;
@@ -68,19 +68,19 @@ export class Linux6_19 extends Linux6_19Mmu {
   }
 
   /** The kernel looks for an event only once the page is known to be protected. */
-  protected override letEventThrough(): void {}
+  override letEventThrough(): void {}
 
-  protected override kvmMmuWriteProtectFault(address: number): number {
+  override kvmMmuWriteProtectFault(address: number): number {
     if (this.isVectoring() && this.unprotect(address)) return 1;
     return super.kvmMmuWriteProtectFault(address);
   }
 
-  protected override tracedValue(value: number, bytes: number): number {
+  override tracedValue(value: number, bytes: number): number {
     return value % 2 ** (8 * Math.min(bytes, 8));
   }
 
   /** The operand is what faulted, unless it is repeated or the fault was in its other page. */
-  protected override operandGpa(page: number, offset: number, write: boolean): number {
+  override operandGpa(page: number, offset: number, write: boolean): number {
     const { faultGpa, instruction } = this.vcpu;
     const { form } = instruction;
     if (faultGpa >= 0 && !form.repeated && faultGpa % PAGE === offset) return faultGpa;
@@ -88,7 +88,7 @@ export class Linux6_19 extends Linux6_19Mmu {
   }
 
   /** IN and OUT without the emulator. RIP moves once the access is done, in userspace too. */
-  protected kvmFastPio(isIn: boolean, port: number, size: number): number {
+  kvmFastPio(isIn: boolean, port: number, size: number): number {
     this.counts[isIn ? KVM.fastPioIn : KVM.fastPioOut]++;
     if (this.accessPort(isIn) === 0) return this.kvmSkipEmulatedInstruction();
     if (!isIn && port === RESET_PORT) {
@@ -99,7 +99,7 @@ export class Linux6_19 extends Linux6_19Mmu {
   }
 
   /** Every port exits. */
-  protected override ioBitmapPasses(): boolean {
+  override ioBitmapPasses(): boolean {
     return false;
   }
 
@@ -112,22 +112,26 @@ export class Linux6_19 extends Linux6_19Mmu {
 
   // Exits.
 
+  override countExit(): void {
+    super.countExit();
+    if (this.options.mitigations === "auto") this.counts[KVM.exitMitigation]++;
+  }
+
   /** Handlers are called through a table, but those of the commonest exits directly. */
   override handleExit(): number {
-    if (this.options.mitigations === "auto") this.counts[KVM.exitMitigation]++;
     const direct = this.isSvm ? DIRECT_SVM : DIRECT_VMX;
     if (!direct.includes(this.exitReasonOf(this.vcpu))) this.indirectCall();
     return super.handleExit();
   }
 
-  protected override runUserspace(): void {
+  override runUserspace(): void {
     if (this.options.mitigations === "auto") this.counts[KVM.userspaceExitMitigation]++;
     super.runUserspace();
   }
 
   // VMX.
 
-  protected override mayVector(exitReason: number): boolean {
+  override mayVector(exitReason: number): boolean {
     return exitReason === EXIT_REASON_EPT_MISCONFIG || super.mayVector(exitReason);
   }
 
@@ -145,11 +149,12 @@ export class Linux6_19 extends Linux6_19Mmu {
 
   /** Whatever the qualification says of what the address was for. */
   override handleEptViolation(): number {
-    return this.vmxHandleEptViolation(this.exitQualification());
+    const qualification = this.exitQualification();
+    return this.vmxHandleEptViolation(this.guestPhysicalAddress(), qualification);
   }
 
   /** Present here means that the entries grant anything. */
-  protected override violationErrorCode(qualification: number): number {
+  override violationErrorCode(qualification: number): number {
     const isFinal = (qualification & EPT_VIOLATION_FINAL_GPA) !== 0;
     const purpose = isFinal ? PFERR_GUEST_FINAL : PFERR_GUEST_PAGE;
     return (
@@ -186,7 +191,7 @@ export class Linux6_19 extends Linux6_19Mmu {
 
   // SVM.
 
-  protected override npfErrorCode(exitInfo1: number): number {
+  override npfErrorCode(exitInfo1: number): number {
     return exitInfo1;
   }
 

@@ -108,20 +108,20 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** The kernel starts close to the wrap-around, so that it is met early. */
-  protected get initialGeneration(): number {
+  get initialGeneration(): number {
     return -150;
   }
 
   /** Zaps what maps a slot that is invalid now. */
-  protected abstract kvmArchFlushShadowMemslot(slot: Memslot): void;
+  abstract kvmArchFlushShadowMemslot(slot: Memslot): void;
   /** Zaps everything where the generation has wrapped around, so that no old MMIO SPTE can seem current. */
-  protected abstract kvmMmuInvalidateMmioSptes(): void;
+  abstract kvmMmuInvalidateMmioSptes(): void;
   /** Takes write access from, or large pages back to, what maps a slot whose flags have changed. */
-  protected abstract kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void;
+  abstract kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void;
   /** Makes all vCPUs drop what their processors have cached of KVM's tables. */
-  protected abstract kvmFlushRemoteTlbs(): void;
+  abstract kvmFlushRemoteTlbs(): void;
   /** Takes write access from a page of a logged slot. */
-  protected abstract kvmMmuWriteProtect(slot: Memslot, gfn: number): void;
+  abstract kvmMmuWriteProtect(slot: Memslot, gfn: number): void;
 
   /**
    * KVM_SET_USER_MEMORY_REGION: creates, deletes or moves a slot, or changes whether its writes are logged.
@@ -200,7 +200,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** The host's memory behind guest pages, from `first` to before `end`, slot by slot: first address, and the one after it. */
-  protected hvaRanges(first: number, end: number): (readonly [start: number, end: number])[] {
+  hvaRanges(first: number, end: number): (readonly [start: number, end: number])[] {
     const parts = this.memslots.map((slot): readonly [number, number] => {
       const last = Math.min(end, slot.baseGfn + slot.npages);
       return [slot.hva(Math.max(first, slot.baseGfn)), slot.hva(last)];
@@ -209,7 +209,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** The guest pages whose memory is at host virtual addresses from `start` to before `end`, slot by slot. */
-  protected gfnRanges(start: number, end: number): GfnRange[] {
+  gfnRanges(start: number, end: number): GfnRange[] {
     const ranges = this.memslots.map(({ baseGfn, npages, userspaceAddr }) => {
       const first = Math.max(0, (start - userspaceAddr) / PAGE);
       const last = Math.min(npages, (end - userspaceAddr) / PAGE);
@@ -219,12 +219,12 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** The host's mapping behind a guest page of a slot. */
-  protected vmaOf(slot: Memslot, gfn: number): Vma | undefined {
+  vmaOf(slot: Memslot, gfn: number): Vma | undefined {
     return this.host.find(slot.hva(gfn));
   }
 
   /** Host page frame number behind a guest page of a slot; undefined where the host has nothing mapped. */
-  protected pfnOf(slot: Memslot, gfn: number): number | undefined {
+  pfnOf(slot: Memslot, gfn: number): number | undefined {
     const vma = this.vmaOf(slot, gfn);
     return vma === undefined ? undefined : vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
   }
@@ -242,7 +242,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** Host page frame number behind a guest page. @throws KvmError EFAULT where there is none */
-  protected guestFrame(gfn: number): number {
+  guestFrame(gfn: number): number {
     const slot = this.findMemslot(gfn);
     const pfn = slot === undefined ? undefined : this.pfnOf(slot, gfn);
     if (pfn === undefined) {
@@ -252,7 +252,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
   }
 
   /** Publishes a set of slots, waits until nobody uses the old one, and makes the generation final. */
-  protected installNewMemslots(slots: readonly Memslot[]): void {
+  installNewMemslots(slots: readonly Memslot[]): void {
     this.publishMemslots(slots);
     this.memslotsGeneration++;
     this.synchronizeSrcuExpedited();
@@ -260,7 +260,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
     this.kvmMmuInvalidateMmioSptes();
   }
 
-  protected publishMemslots(slots: readonly Memslot[]): void {
+  publishMemslots(slots: readonly Memslot[]): void {
     this.memslots = [...slots].sort((a, b) => a.baseGfn - b.baseGfn);
   }
 
@@ -274,7 +274,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
     return this.memslots.filter((other) => other !== slot);
   }
 
-  protected checkMemoryRegion(region: MemoryRegion): void {
+  checkMemoryRegion(region: MemoryRegion): void {
     const { slot, flags, guestPhysAddr, memorySize, userspaceAddr } = region;
     if (!(Number.isInteger(slot) && slot >= 0 && slot < this.userMemSlots)) throw this.invalidSlot(slot);
     if ((flags & ~KVM_MEM_FLAGS) !== 0) throw invalid("flags", flags, "LOG_DIRTY_PAGES 1, READONLY 2");

@@ -29,7 +29,7 @@ export abstract class KvmMmuNotifier extends Mmu {
   }
 
   /** Nothing may map the memory when it returns. Host virtual addresses in bytes. Returns whether anything did. */
-  protected kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
+  kvmMmuNotifierInvalidateRangeStart(start: number, end: number): boolean {
     this.writeLockMmu();
     const unmapped = this.kvmUnmapHvaRange(start, end);
     if (unmapped) this.kvmFlushRemoteTlbs();
@@ -37,7 +37,7 @@ export abstract class KvmMmuNotifier extends Mmu {
   }
 
   /** A fault that looked for the page meanwhile is not to map what it found, so the lock is taken again. */
-  protected kvmMmuNotifierInvalidateRangeEnd(): void {
+  kvmMmuNotifierInvalidateRangeEnd(): void {
     this.writeLockMmu();
   }
 

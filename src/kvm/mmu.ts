@@ -26,7 +26,7 @@ export const PFERR_FETCH = 1 << 4;
 
 /** What `tryAsyncPf()` returns in place of a host page frame number. */
 export const KVM_PFN_NOSLOT = -1;
-const KVM_PFN_ERR_RO_FAULT = -2;
+export const KVM_PFN_ERR_RO_FAULT = -2;
 const KVM_PFN_ERR_FAULT = -3;
 
 /** What a fault ends with: the guest goes on, or the instruction is emulated, in the last case as it writes a shadowed table. */
@@ -51,7 +51,7 @@ type GuestRights = Pick<LeafAccess, "writable" | "user" | "executable">;
 const ALL_ACCESS: GuestRights = { writable: true, user: true, executable: true };
 
 export abstract class Mmu extends KvmPageTables {
-  protected readonly mmuLine = new SharedLine();
+  readonly mmuLine = new SharedLine();
 
   /** Emulates the instruction that faulted: 1 = resume the guest, 0 = exit to userspace. */
   abstract x86EmulateInstruction(cr2: number, emulationType: number): number;
@@ -65,11 +65,11 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** RESUME, EMULATE, EMULATE_WRITE_PROTECTED, or a negative error number. */
-  protected pageFault(address: number, errorCode: number): number {
+  pageFault(address: number, errorCode: number): number {
     return this.tdpPageFault(address, errorCode);
   }
 
-  protected isMmioPageFault(address: number): boolean {
+  isMmioPageFault(address: number): boolean {
     return this.vcpuMatchMmioGpa(Math.floor(address / PAGE));
   }
 
@@ -122,7 +122,7 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Whether the entry maps a page, taken for one of the level that the page could be mapped at. */
-  protected isLastSpte(mappingLevel: number, low: number): boolean {
+  isLastSpte(mappingLevel: number, low: number): boolean {
     return this.spteFormat.isLeaf(mappingLevel, low);
   }
 
@@ -134,7 +134,7 @@ export abstract class Mmu extends KvmPageTables {
     return this.hvaToPfn(slot, gfn);
   }
 
-  protected hvaToPfn(slot: Memslot, gfn: number): number {
+  hvaToPfn(slot: Memslot, gfn: number): number {
     this.counts[KVM.hvaToPfn]++;
     this.host.faultIn(slot.hva(gfn));
     return this.pfnOf(slot, gfn) ?? KVM_PFN_ERR_FAULT;
@@ -162,7 +162,7 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Writes the leaf for a page, or for the large page around it: as `mmuSetSpte()`. A page without a slot has all rights. */
-  protected mapPage(
+  mapPage(
     table: number,
     index: number,
     level: number,
@@ -200,7 +200,7 @@ export abstract class Mmu extends KvmPageTables {
    *
    * @param pfn host page frame number, or KVM_PFN_NOSLOT for an MMIO SPTE
    */
-  protected mmuSetSpte(
+  mmuSetSpte(
     table: number,
     index: number,
     level: number,
@@ -235,12 +235,12 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** A page was mapped without the write access that was asked for: what the processor had cached of it must go. */
-  protected writeProtected(): void {
+  writeProtected(): void {
     this.flushTlb(this.vcpu);
   }
 
   /** Marks a page without a slot, so that an access to it is an MMIO fault. */
-  protected markMmioSpte(table: number, index: number, gfn: number, access: LeafAccess): void {
+  markMmioSpte(table: number, index: number, gfn: number, access: LeafAccess): void {
     const bits = (access.writable ? 0b010n : 0n) | (access.user ? 0b100n : 0n);
     const spte = this.spteFormat.mmio(gfn, this.memslotsGeneration, bits);
     this.writeSpte(table, index, spte);
@@ -260,12 +260,12 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Access bits as the event of an MMIO SPTE shows them. */
-  protected mmioAccess(bits: bigint, _spte: Spte): number {
+  mmioAccess(bits: bigint, _spte: Spte): number {
     return Number(bits);
   }
 
   /** Whether a page may not be writable because it holds a paging structure of the guest that is shadowed. */
-  protected mmuNeedWriteProtect(_gfn: number): boolean {
+  mmuNeedWriteProtect(_gfn: number): boolean {
     return false;
   }
 
@@ -273,7 +273,7 @@ export abstract class Mmu extends KvmPageTables {
    * Fills entries beside a new one whose pages lie in one slot, where accessed flags can tell later that nobody used them.
    * Only a run of missing entries that ends before a present one or the new one is filled, so the group's last run never is.
    */
-  protected directPtePrefetch(table: number, index: number, gfn: number): void {
+  directPtePrefetch(table: number, index: number, gfn: number): void {
     if (!this.hasAccessedDirty) return;
     const first = index - (index % PTE_PREFETCH_NUM);
     let start = -1;
@@ -333,12 +333,12 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Whether the vCPU itself remembers the address as MMIO. */
-  protected quicklyCheckMmioPf(address: number): boolean {
+  quicklyCheckMmioPf(address: number): boolean {
     return this.vcpuMatchMmioGpa(Math.floor(address / PAGE));
   }
 
   /** Whether an MMIO SPTE was made under the current generation. */
-  protected checkMmioSpte(low: number, high: number): boolean {
+  checkMmioSpte(low: number, high: number): boolean {
     const { spteFormat } = this;
     const kvmGen = spteFormat.truncated(this.memslotsGeneration);
     const spteGen = spteFormat.generationOf(low, high);
@@ -362,7 +362,7 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Whether what the vCPU remembers is of this time: nothing tells. */
-  protected vcpuMatchMmioGen(): boolean {
+  vcpuMatchMmioGen(): boolean {
     return true;
   }
 
@@ -375,13 +375,13 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Whether the page must be mapped with 4 Kbyte: no slot, or one whose writes are logged. */
-  protected mappingLevelDirtyBitmap(gfn: number): boolean {
+  mappingLevelDirtyBitmap(gfn: number): boolean {
     const slot = this.gfnToMemslot(gfn);
     return slot === undefined || slot.invalid || slot.dirtyBitmap !== null;
   }
 
   /** Level of the largest mapping that the host's hugetlbfs pages, the slot and the processor allow. */
-  protected mappingLevel(gfn: number): number {
+  mappingLevel(gfn: number): number {
     const slot = this.gfnToMemslot(gfn);
     if (slot === undefined) return 1;
     const backing = this.vmaOf(slot, gfn)?.backing;
@@ -389,7 +389,7 @@ export abstract class Mmu extends KvmPageTables {
     return this.allowedLevel(slot, gfn, host);
   }
 
-  protected allowedLevel(slot: Memslot, gfn: number, host: number): number {
+  allowedLevel(slot: Memslot, gfn: number, host: number): number {
     let level = Math.min(host, this.largestLevel);
     while (level > 1 && slot.disallowsLargePage(gfn, level)) level--;
     return level;
@@ -402,7 +402,7 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** 2 where a transparent huge page is behind a page that was to be mapped with 4 Kbyte. */
-  protected transparentHugepageAdjust(gfn: number, level: number, pfn: number): number {
+  transparentHugepageAdjust(gfn: number, level: number, pfn: number): number {
     if (level !== 1 || pfn < 0) return level;
     const slot = this.findMemslot(gfn);
     if (slot === undefined || this.vmaOf(slot, gfn)?.backing !== "thp") return level;
@@ -410,25 +410,25 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Takes the lock of KVM's tables for a fault. */
-  protected lockMmu(): void {
+  lockMmu(): void {
     this.writeLockMmu();
   }
 
   /** Takes it to be alone with the tables. */
-  protected writeLockMmu(): void {
+  writeLockMmu(): void {
     this.counts[KVM.mmuLock]++;
     if (this.take(this.mmuLine)) this.counts[KVM.mmuLockContended]++;
   }
 
   /** Gives write access back to the entry that `walkShadowPage()` found. */
-  protected giveBackWriteAccess(gfn: number): void {
+  giveBackWriteAccess(gfn: number): void {
     this.writeSpte(this.spteTable, this.spteIndex, this.spteFormat.writable(this.spteLow, this.spteHigh));
     const slot = this.findMemslot(gfn);
     if (slot === undefined) throw new KvmError("EFAULT", `page ${gfn} is mapped and has no slot`);
     this.markPageDirty(slot, gfn);
   }
 
-  protected traceFastPageFault(
+  traceFastPageFault(
     gpa: number,
     errorCode: number,
     oldSpte: bigint,

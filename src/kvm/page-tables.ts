@@ -24,18 +24,18 @@ const DIRECT_MAP = 0xffff_8800_0000_0000n;
 
 export abstract class KvmPageTables extends KvmMemslots {
   /** Host page frame number of the root table under TDP. */
-  protected root: number;
-  protected readonly spteFormat: SpteFormat;
+  root: number;
+  readonly spteFormat: SpteFormat;
   private readonly freeTables: number[] = [];
   private nextTablePfn = FIRST_TABLE_PFN;
   /** How often all tables were dropped. */
-  protected mmuValidGen = 0;
+  mmuValidGen = 0;
   /** Where the last walk of KVM's tables ended: table, index in it, level, and what the entry holds. */
-  protected spteTable = 0;
-  protected spteIndex = 0;
-  protected spteLevel = 0;
-  protected spteLow = 0;
-  protected spteHigh = 0;
+  spteTable = 0;
+  spteIndex = 0;
+  spteLevel = 0;
+  spteLow = 0;
+  spteHigh = 0;
 
   constructor(options: VmOptions) {
     super(options);
@@ -45,34 +45,34 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   /** Host page frame number of the table that the current vCPU's processor starts with. */
-  protected get rootTable(): number {
+  get rootTable(): number {
     return this.root;
   }
 
   /** Levels of the tables. */
-  protected get levels(): number {
+  get levels(): number {
     return 4;
   }
 
   /** Whether the processor keeps accessed and dirty flags in KVM's tables. */
-  protected get hasAccessedDirty(): boolean {
+  get hasAccessedDirty(): boolean {
     return this.options.paging !== "ept" || this.options.geometry.eptAccessedDirty;
   }
 
-  protected createSpteFormat(): SpteFormat {
+  createSpteFormat(): SpteFormat {
     return new SpteFormat(this.spteLayout(), this.options.geometry, this.hasAccessedDirty);
   }
 
-  protected spteLayout(): SpteLayout {
+  spteLayout(): SpteLayout {
     return spteLayout3_9(this.options.paging, this.options.geometry);
   }
 
-  protected override kvmArchFlushShadowMemslot(_slot: Memslot): void {
+  override kvmArchFlushShadowMemslot(_slot: Memslot): void {
     this.kvmMmuInvalidateZapAllPages();
   }
 
   /** There is no generation that could wrap around. */
-  protected override kvmMmuInvalidateMmioSptes(): void {}
+  override kvmMmuInvalidateMmioSptes(): void {}
 
   /** Drops all tables; each vCPU enters with a new root. */
   kvmMmuInvalidateZapAllPages(): void {
@@ -89,26 +89,26 @@ export abstract class KvmPageTables extends KvmMemslots {
    * MMIO SPTEs do not tell when they were made: where memory comes, they all go with the rest of the tables. A slot that
    * comes at 0 is taken for one that was there.
    */
-  protected override kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void {
+  override kvmArchCommitMemoryRegion(old: Memslot | undefined, slot: Memslot): void {
     if ((old?.baseGfn ?? 0) !== slot.baseGfn) this.kvmMmuInvalidateZapAllPages();
     this.kvmMmuSlotApplyFlags(old, slot);
   }
 
   /** Begins or ends the log of a slot's writes. */
-  protected kvmMmuSlotApplyFlags(old: Memslot | undefined, slot: Memslot): void {
+  kvmMmuSlotApplyFlags(old: Memslot | undefined, slot: Memslot): void {
     const wasLogged = old !== undefined && (old.flags & KVM_MEM_LOG_DIRTY_PAGES) !== 0;
     const isLogged = slot.dirtyBitmap !== null;
     if (wasLogged && !isLogged) this.logEnds(slot);
     if (old !== undefined && isLogged && !wasLogged) this.logBegins(slot);
   }
 
-  protected logBegins(slot: Memslot): void {
+  logBegins(slot: Memslot): void {
     this.kvmMmuSlotRemoveWriteAccess(slot);
     this.kvmFlushRemoteTlbs();
   }
 
   /** Takes write access from the leaf that was read last; a large one goes, for its pages are to be told apart. */
-  protected protectLeaf(table: number, index: number, level: number, forGood: boolean): void {
+  protectLeaf(table: number, index: number, level: number, forGood: boolean): void {
     const { spteFormat, spteLow, spteHigh } = this;
     const { nonPresent } = spteFormat;
     this.writeSpte(
@@ -119,15 +119,15 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   /** Whether a table maps guest-physical pages in their order, and not what a table of the guest says. */
-  protected isDirect(_table: number): boolean {
+  isDirect(_table: number): boolean {
     return true;
   }
 
   /** A leaf is about to be installed. There is no event for it. */
-  protected traceSpteRequested(_gfn: number, _pfn: number, _level: number): void {}
+  traceSpteRequested(_gfn: number, _pfn: number, _level: number): void {}
 
   /** Small pages stay small. */
-  protected logEnds(_slot: Memslot): void {}
+  logEnds(_slot: Memslot): void {}
 
   /** Makes every write to the slot fault once from now on. Returns whether there was anything to be taken. */
   kvmMmuSlotRemoveWriteAccess(slot: Memslot): boolean {
@@ -140,7 +140,7 @@ export abstract class KvmPageTables extends KvmMemslots {
     return taken;
   }
 
-  protected override kvmMmuWriteProtect(_slot: Memslot, gfn: number): void {
+  override kvmMmuWriteProtect(_slot: Memslot, gfn: number): void {
     this.walkShadowPage(gfn);
     const { spteLow, spteHigh, spteTable, spteIndex, spteLevel, spteFormat } = this;
     if (!spteFormat.isPresent(spteLow, spteHigh) || !spteFormat.isWritable(spteLow)) return;
@@ -151,7 +151,7 @@ export abstract class KvmPageTables extends KvmMemslots {
    * Calls with each leaf that maps one of these pages, which are in one slot: table and index, level, guest page frame number
    * of its first page; its words are in `spteLow`, `spteHigh`.
    */
-  protected forEachLeaf(
+  forEachLeaf(
     { baseGfn, npages }: GfnRange,
     visit: (table: number, index: number, level: number, gfn: number) => void,
   ): void {
@@ -171,13 +171,13 @@ export abstract class KvmPageTables extends KvmMemslots {
     descend(this.root, this.levels, 0);
   }
 
-  protected override kvmFlushRemoteTlbs(): void {
+  override kvmFlushRemoteTlbs(): void {
     this.counts[KVM.remoteTlbFlush]++;
     for (const vcpu of this.vcpus) this.flushTlb(vcpu);
   }
 
   /** Drops what the processor of a vCPU has cached of KVM's tables: INVVPID and INVEPT of the single context. */
-  protected flushTlb({ cpu }: Vcpu): void {
+  flushTlb({ cpu }: Vcpu): void {
     this.counts[KVM.tlbFlush]++;
     cpu.caches.invvpidSingle(0);
     if (this.tdpEnabled) cpu.caches.inveptSingle(this.root);
@@ -193,7 +193,7 @@ export abstract class KvmPageTables extends KvmMemslots {
     }
   }
 
-  protected allocateTable(): number {
+  allocateTable(): number {
     const reused = this.freeTables.pop();
     const table = reused ?? this.nextTablePfn++;
     const { nonPresent } = this.spteFormat;
@@ -205,17 +205,17 @@ export abstract class KvmPageTables extends KvmMemslots {
     return table;
   }
 
-  protected freeTable(table: number): void {
+  freeTable(table: number): void {
     this.freeTables.push(table);
   }
 
   /** A leaf takes the place of an entry that referenced a table. */
-  protected dropTable(table: number, level: number): void {
+  dropTable(table: number, level: number): void {
     this.freeTree(table, level);
   }
 
   /** Frees a table and those below it. */
-  protected freeTree(table: number, level: number): void {
+  freeTree(table: number, level: number): void {
     this.freeTable(table);
     if (level === 1) return;
     for (let index = 0; index < ENTRIES; index++) {
@@ -227,25 +227,25 @@ export abstract class KvmPageTables extends KvmMemslots {
     }
   }
 
-  protected writeSpte(table: number, index: number, { low, high }: Spte): void {
+  writeSpte(table: number, index: number, { low, high }: Spte): void {
     this.memory.write(table, index, low, high);
     this.counts[KVM.spteInstall]++;
   }
 
   /** Empties an entry that was present, and makes the processors forget it. */
-  protected dropSpte(table: number, index: number): void {
+  dropSpte(table: number, index: number): void {
     this.writeSpte(table, index, this.spteFormat.nonPresent);
     this.kvmFlushRemoteTlbs();
   }
 
   /** Makes the entry that was read last reference a table; what is present there goes first. */
-  protected linkTable(next: number): void {
+  linkTable(next: number): void {
     const { spteTable, spteIndex, spteFormat } = this;
     if (spteFormat.isPresent(this.spteLow, this.spteHigh)) this.dropSpte(spteTable, spteIndex);
     this.writeSpte(spteTable, spteIndex, spteFormat.table(next));
   }
 
-  protected readSpte(table: number, index: number, level: number): void {
+  readSpte(table: number, index: number, level: number): void {
     this.spteTable = table;
     this.spteIndex = index;
     this.spteLevel = level;
@@ -254,7 +254,7 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   /** Reads the entry that a walk of KVM's tables for a page ends at. */
-  protected walkShadowPage(page: number): void {
+  walkShadowPage(page: number): void {
     let table = this.rootTable;
     for (let level = this.levels; ; level--) {
       this.readSpte(table, entryIndex(page, level), level);
@@ -265,11 +265,11 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   /** Where the kernel sees an entry: in its direct map of memory. */
-  protected spteAddress(table: number, index: number): bigint {
+  spteAddress(table: number, index: number): bigint {
     return DIRECT_MAP + BigInt(table * PAGE + 8 * index);
   }
 
-  protected traceZapAll(): void {
+  traceZapAll(): void {
     if (this.trace === null) return;
     this.record({
       event: "kvm_mmu_invalidate_zap_all_pages",
@@ -278,7 +278,7 @@ export abstract class KvmPageTables extends KvmMemslots {
     });
   }
 
-  protected get usedTables(): number {
+  get usedTables(): number {
     return this.nextTablePfn - FIRST_TABLE_PFN - this.freeTables.length;
   }
 
@@ -289,7 +289,7 @@ export abstract class KvmPageTables extends KvmMemslots {
   }
 
   /** The entry as it stands in a table. */
-  protected spteAt(table: number, index: number): bigint {
+  spteAt(table: number, index: number): bigint {
     return spteValue(this.memory.low(table, index), this.memory.high(table, index));
   }
 }

@@ -16,6 +16,7 @@ const KVM_PRIMITIVES = [
   "exitMsrRead",
   "exitMsrWrite",
   "exitMitigation",
+  "exitFastpath",
   "retpoline",
   "vmread",
   "skipEmulatedInstruction",

@@ -60,13 +60,13 @@ export abstract class ShadowMmu extends KvmGuestWalk {
   }
 
   /** Brings the shadow in line with the guest's tables, which it always is; the linear address of MMIO is forgotten. */
-  protected kvmMmuSyncRoots(): void {
+  kvmMmuSyncRoots(): void {
     this.lockMmu();
     this.vcpu.mmioGva = 0;
   }
 
   /** Gives a vCPU the shadow of its guest's root. */
-  protected mmuLoad(vcpu: Vcpu): void {
+  mmuLoad(vcpu: Vcpu): void {
     vcpu.mmuReload = false;
     vcpu.mmioGva = 0;
     vcpu.shadowRoot = this.getShadowPage(
@@ -78,19 +78,19 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     vcpu.cpu.writeCr3(vcpu.shadowRoot * PAGE);
   }
 
-  protected override get rootTable(): number {
+  override get rootTable(): number {
     return this.tdpEnabled ? super.rootTable : this.vcpu.shadowRoot;
   }
 
-  protected override pageFault(address: number, errorCode: number): number {
+  override pageFault(address: number, errorCode: number): number {
     return this.tdpEnabled ? super.pageFault(address, errorCode) : this.pagingPageFault(address, errorCode);
   }
 
-  protected override isMmioPageFault(address: number): boolean {
+  override isMmioPageFault(address: number): boolean {
     return this.tdpEnabled ? super.isMmioPageFault(address) : this.vcpuMatchMmioGva(address);
   }
 
-  protected override quicklyCheckMmioPf(address: number): boolean {
+  override quicklyCheckMmioPf(address: number): boolean {
     return this.tdpEnabled ? super.quicklyCheckMmioPf(address) : this.vcpuMatchMmioGva(address);
   }
 
@@ -183,13 +183,13 @@ export abstract class ShadowMmu extends KvmGuestWalk {
   }
 
   /** Which slots hold shadowed tables is counted anew. */
-  protected override publishMemslots(slots: readonly Memslot[]): void {
+  override publishMemslots(slots: readonly Memslot[]): void {
     super.publishMemslots(slots);
     for (const slot of slots) slot.forgetShadowed();
     for (const [gfn, count] of this.shadowed) this.findMemslot(gfn)?.accountShadowed(gfn, count);
   }
 
-  protected override mmuNeedWriteProtect(gfn: number): boolean {
+  override mmuNeedWriteProtect(gfn: number): boolean {
     return this.shadowed.has(gfn);
   }
 
@@ -263,12 +263,12 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     }
   }
 
-  protected override isDirect(table: number): boolean {
+  override isDirect(table: number): boolean {
     return this.tdpEnabled || this.directTables.has(table);
   }
 
   /** A table that a leaf replaces stays the shadow of the guest's. */
-  protected override dropTable(table: number, level: number): void {
+  override dropTable(table: number, level: number): void {
     if (this.tdpEnabled) super.dropTable(table, level);
   }
 
@@ -287,12 +287,12 @@ export abstract class ShadowMmu extends KvmGuestWalk {
     return changed;
   }
 
-  protected override kvmMmuWriteProtect(slot: Memslot, gfn: number): void {
+  override kvmMmuWriteProtect(slot: Memslot, gfn: number): void {
     if (this.tdpEnabled) super.kvmMmuWriteProtect(slot, gfn);
     else this.rmapWriteProtect(gfn, false);
   }
 
-  protected override forEachLeaf(
+  override forEachLeaf(
     range: GfnRange,
     visit: (table: number, index: number, level: number, gfn: number) => void,
   ): void {

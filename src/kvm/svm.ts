@@ -19,31 +19,45 @@ import {
 import { KVM } from "./primitives.js";
 import { Vmx } from "./vmx.js";
 
+/** What counts an exit, by its code; a WRMSR has the code of a RDMSR. */
+const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
+  [VMEXIT_NPF]: KVM.exitNpf,
+  [VMEXIT_IOIO]: KVM.exitIoInstruction,
+  [VMEXIT_CPUID]: KVM.exitCpuid,
+  [VMEXIT_MSR]: KVM.exitMsrRead,
+  [VMEXIT_VMMCALL]: KVM.exitVmcall,
+});
+
 export class Svm extends Vmx {
+  override countExit(): void {
+    if (!this.isSvm) {
+      super.countExit();
+      return;
+    }
+    const { exitCode, exitInfo1 } = this.vcpu.vmcb;
+    const isWrite = exitInfo1 === MSR_WRITE;
+    const primitive = exitCode === VMEXIT_MSR && isWrite ? KVM.exitMsrWrite : EXIT_PRIMITIVES[exitCode];
+    if (primitive === undefined) throw new Error(`exit code 0x${exitCode.toString(16)} is not modelled`);
+    this.counts[primitive]++;
+  }
+
   override handleExit(): number {
     if (!this.isSvm) return super.handleExit();
-    const { exitCode } = this.vcpu.vmcb;
-    switch (exitCode) {
+    switch (this.vcpu.vmcb.exitCode) {
       case VMEXIT_NPF:
-        this.counts[KVM.exitNpf]++;
         return this.npfInterception();
       case VMEXIT_IOIO:
-        this.counts[KVM.exitIoInstruction]++;
         return this.ioInterception();
       case VMEXIT_CPUID:
-        this.counts[KVM.exitCpuid]++;
         return this.kvmEmulateCpuid();
       case VMEXIT_MSR:
         return this.msrInterception();
-      case VMEXIT_VMMCALL:
-        this.counts[KVM.exitVmcall]++;
-        return this.handleVmcall();
       default:
-        throw new Error(`exit code 0x${exitCode.toString(16)} is not modelled`);
+        return this.handleVmcall();
     }
   }
 
-  protected override isVectoring(): boolean {
+  override isVectoring(): boolean {
     if (!this.isSvm) return super.isVectoring();
     return (this.vcpu.vmcb.exitIntInfo & EXITINTINFO_VALID) !== 0;
   }
@@ -56,7 +70,7 @@ export class Svm extends Vmx {
   }
 
   /** EXITINFO1 as the error code of a page fault: 32 bits of it. */
-  protected npfErrorCode(exitInfo1: number): number {
+  npfErrorCode(exitInfo1: number): number {
     return exitInfo1 % 2 ** 32;
   }
 
@@ -68,12 +82,7 @@ export class Svm extends Vmx {
   }
 
   msrInterception(): number {
-    if (this.vcpu.vmcb.exitInfo1 === MSR_WRITE) {
-      this.counts[KVM.exitMsrWrite]++;
-      return this.kvmEmulateWrmsr();
-    }
-    this.counts[KVM.exitMsrRead]++;
-    return this.kvmEmulateRdmsr();
+    return this.vcpu.vmcb.exitInfo1 === MSR_WRITE ? this.kvmEmulateWrmsr() : this.kvmEmulateRdmsr();
   }
 
   /** By the next RIP that the processor saves, or by decoding where it saves none. */
@@ -87,7 +96,7 @@ export class Svm extends Vmx {
   }
 
   /** Decode assists: the processor has saved the bytes of an instruction that caused a nested page fault. */
-  protected override fetchInstruction(): void {
+  override fetchInstruction(): void {
     if (this.isSvm && this.vcpu.vmcb.instructionBytes !== 0) return;
     super.fetchInstruction();
   }

@@ -37,11 +37,15 @@ const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
 });
 
 export class Vmx extends X86 {
-  override handleExit(): number {
-    const { exitReason, idtVectoringInfo } = this.vcpu.vmcs;
+  override countExit(): void {
+    const { exitReason } = this.vcpu.vmcs;
     const primitive = EXIT_PRIMITIVES[exitReason];
     if (primitive === undefined) throw new Error(`exit reason ${exitReason} is not modelled`);
     this.counts[primitive]++;
+  }
+
+  override handleExit(): number {
+    const { exitReason, idtVectoringInfo } = this.vcpu.vmcs;
     if (idtVectoringInfo !== 0 && this.isVectoring() && !this.mayVector(exitReason)) {
       return this.exitForInternalError(KVM_INTERNAL_ERROR_DELIVERY_EV);
     }
@@ -68,12 +72,12 @@ export class Vmx extends X86 {
   }
 
   /** Whether the exit came while an event was being delivered to the guest. */
-  protected isVectoring(): boolean {
+  isVectoring(): boolean {
     return (this.vcpu.vmcs.idtVectoringInfo & IDT_VECTORING_VALID) !== 0;
   }
 
   /** Exit reasons that may come while an event is being delivered. */
-  protected mayVector(exitReason: number): boolean {
+  mayVector(exitReason: number): boolean {
     return exitReason === EXIT_REASON_EPT_VIOLATION || exitReason === EXIT_REASON_EXCEPTION_NMI;
   }
 
@@ -83,7 +87,7 @@ export class Vmx extends X86 {
     return 1;
   }
 
-  protected kvmEmulateHypercall(): void {
+  kvmEmulateHypercall(): void {
     this.counts[KVM.hypercall]++;
     if (this.trace !== null) this.record({ event: "kvm_hypercall", nr: 0, a0: 0, a1: 0, a2: 0, a3: 0 });
   }
@@ -134,7 +138,7 @@ export class Vmx extends X86 {
   }
 
   /** An event that is being delivered writes its frame: a shadowed table there is let go, for the write cannot be emulated. */
-  protected letEventThrough(address: number): void {
+  letEventThrough(address: number): void {
     if (this.isVectoring()) this.unprotect(address);
   }
 
@@ -145,17 +149,16 @@ export class Vmx extends X86 {
       this.vcpu.run.exitReason = KVM_EXIT_UNKNOWN;
       return 0;
     }
-    return this.vmxHandleEptViolation(qualification);
+    return this.vmxHandleEptViolation(this.guestPhysicalAddress(), qualification);
   }
 
-  protected vmxHandleEptViolation(qualification: number): number {
-    const gpa = this.guestPhysicalAddress();
+  vmxHandleEptViolation(gpa: number, qualification: number): number {
     this.tracePageFault(gpa, qualification);
     return this.kvmMmuPageFault(gpa, this.violationErrorCode(qualification));
   }
 
   /** The qualification as the error code of a page fault. Present here means readable. */
-  protected violationErrorCode(qualification: number): number {
+  violationErrorCode(qualification: number): number {
     return (
       ((qualification >>> 1) & 1) * PFERR_WRITE +
       ((qualification >>> 2) & 1) * PFERR_FETCH +
@@ -169,7 +172,7 @@ export class Vmx extends X86 {
   }
 
   /** The common tail of the misconfiguration: emulate, fault again as a read, or retry. */
-  protected handleMmioMisconfig(gpa: number): number {
+  handleMmioMisconfig(gpa: number): number {
     const result = this.handleMmioPageFaultCommon(gpa);
     if (result === RET_MMIO_PF_EMULATE) return this.x86EmulateInstruction(gpa, 0);
     if (result === RET_MMIO_PF_INVALID) return this.kvmMmuPageFault(gpa, 0);
@@ -184,17 +187,17 @@ export class Vmx extends X86 {
     return 1;
   }
 
-  protected exitQualification(): number {
+  exitQualification(): number {
     this.counts[KVM.vmread]++;
     return this.vcpu.vmcs.exitQualification;
   }
 
-  protected guestPhysicalAddress(): number {
+  guestPhysicalAddress(): number {
     this.counts[KVM.vmread]++;
     return this.vcpu.vmcs.guestPhysicalAddress;
   }
 
-  protected tracePageFault(faultAddress: number, errorCode: number): void {
+  tracePageFault(faultAddress: number, errorCode: number): void {
     if (this.trace === null) return;
     const { id, rip } = this.vcpu;
     this.record({ event: "kvm_page_fault", faultAddress, errorCode, vcpuId: id, guestRip: rip });

@@ -50,6 +50,10 @@ import {
 export const EXIT_EVICTS = ["nothing", "l1", "l2", "translations"] as const;
 export type ExitEvicts = (typeof EXIT_EVICTS)[number];
 
+/** What `exitHandlersFastpath()` says: the exit is for `handleExit()`, or it is handled and the guest goes on. */
+export const EXIT_FASTPATH_NONE = 0;
+export const EXIT_FASTPATH_REENTER_GUEST = 1;
+
 /** The port that guests write to in order to wait. */
 const DELAY_PORT = 0x80;
 
@@ -81,6 +85,9 @@ export abstract class X86 extends KvmEmulator {
     this.hostFillsLength = options.host !== "hyper-v";
   }
 
+  /** Counts the exit of the current vCPU by its kind. */
+  abstract countExit(): void;
+
   /** Handles the exit of the current vCPU: 1 = resume the guest, 0 = exit to userspace, or a negative error number. */
   abstract handleExit(): number;
 
@@ -94,7 +101,7 @@ export abstract class X86 extends KvmEmulator {
   }
 
   /** Whether the I/O bitmap lets the guest use a port without an exit: VMX's one, not with its neighbours. */
-  protected ioBitmapPasses(port: number, size: number): boolean {
+  ioBitmapPasses(port: number, size: number): boolean {
     return !this.isSvm && port === DELAY_PORT && size === 1;
   }
 
@@ -208,6 +215,11 @@ export abstract class X86 extends KvmEmulator {
   /** Handles the exit, in userspace too, until the guest can go on. */
   private vcpuRun(): void {
     const { vcpu } = this;
+    this.countExit();
+    if (this.exitHandlersFastpath() === EXIT_FASTPATH_REENTER_GUEST) {
+      this.counts[KVM.exitFastpath]++;
+      return;
+    }
     let result = this.handleExit();
     while (result === 0) {
       this.runUserspace();
@@ -219,9 +231,17 @@ export abstract class X86 extends KvmEmulator {
       throw new KvmError("EFAULT", `KVM_RUN: no host memory behind a page of a slot (${result})`);
   }
 
+  /**
+   * What can be done about an exit before interrupts and preemption are enabled again: nothing, here. The kernel has had it
+   * since 5.5 for exits that are not modelled. Kernel counterpart: `vmx_exit_handlers_fastpath()`.
+   */
+  exitHandlersFastpath(): number {
+    return EXIT_FASTPATH_NONE;
+  }
+
   // Exits to userspace.
 
-  protected runUserspace(): void {
+  runUserspace(): void {
     const { vcpu } = this;
     const { exitReason, addr, suberror } = vcpu.run;
     if (this.trace !== null) this.record({ event: "kvm_userspace_exit", reason: exitReason, errno: 0 });
@@ -393,7 +413,7 @@ export abstract class X86 extends KvmEmulator {
   // Events.
 
   /** VMX exit reason or SVM exit code. */
-  protected exitReasonOf({ vmcs, vmcb }: Vcpu): number {
+  exitReasonOf({ vmcs, vmcb }: Vcpu): number {
     return this.isSvm ? vmcb.exitCode : vmcs.exitReason;
   }
 

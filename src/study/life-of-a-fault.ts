@@ -229,7 +229,7 @@ class Life {
     readonly address: number,
   ) {
     this.gfn = pageOf(address);
-    this.vm = createVm(kernel, geometry, { patches: [observed] }) as typeof this.vm;
+    this.vm = createVm(kernel, geometry, { changes: [observed] }) as typeof this.vm;
     this.fd = this.vm.eventfd();
     this.eventfd = this.vm.eventfdCtxFdget(this.fd);
     this.setMemslot(RAM_SLOT, 0, RAM, "2M");

@@ -33,7 +33,7 @@ describe.each(cpuNames())("the costs on %s", (name) => {
 
   it("are positive but for what one exit costs more than another", () => {
     const negative = costs(loadCpu(name)).filter(({ low }) => low < 0);
-    expect(negative.map((cost) => cost.name)).toEqual(["eptExitExtra", "eptViolationExtra"]);
+    expect(negative.map((cost) => cost.name)).toEqual(["exitFastpath", "eptExitExtra", "eptViolationExtra"]);
   });
 });
 
@@ -89,7 +89,7 @@ describe("the costs of a processor", () => {
 });
 
 describe("the costs of an exit", () => {
-  const exits = PRIMITIVES.filter((name) => /^exit(?!Mitigation)/.test(name));
+  const exits = PRIMITIVES.filter((name) => /^exit(?!Mitigation|Fastpath)/.test(name));
   const parts = (exit: string) =>
     costs()
       .filter(({ primitives }) => primitives.includes(exit))

@@ -79,7 +79,7 @@ describe.each(ERAS)("SVM of %s", (kernel) => {
 
 describe("the fast MMIO bus of SVM, a patch over v6.19", () => {
   const patched = (options = {}) =>
-    new Machine("v6.19", { paging: "npt", patches: [svmFastMmio], ...options });
+    new Machine("v6.19", { paging: "npt", changes: [svmFastMmio.change], ...options });
 
   it("signals a kick without the emulator", () => {
     const machine = patched();
@@ -114,6 +114,8 @@ describe("the fast MMIO bus of SVM, a patch over v6.19", () => {
     machine.ioeventfd(MMIO, 0);
     machine.run("store", MMIO);
     expect(machine.run("store", MMIO)).toMatchObject({ emulateInstruction: 1 });
-    expect(createVm("v6.19", machine.vm.options.geometry, { patches: [svmFastMmio] }).kernel).toBe("v6.19");
+    expect(createVm("v6.19", machine.vm.options.geometry, { changes: [svmFastMmio.change] }).kernel).toBe(
+      "v6.19",
+    );
   });
 });

@@ -186,7 +186,7 @@ function createVmOf(scenario: Scenario): Svm {
   const { vcpus, paging, mmioCaching, l1tf, mitigations, host } = scenario;
   const geometry = { ...loadCpu(cpu).geometry, switches };
   const vm = createVm(kernel, geometry, {
-    patches: patches.map((name) => PATCHES[name]),
+    changes: patches.map((name) => PATCHES[name].change),
     vcpus,
     paging,
     mmioCaching,

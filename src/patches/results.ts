@@ -1,0 +1,88 @@
+/** What the kernel's functions may return, so that a patch that returns nonsense is told so at once. */
+
+interface Allowed {
+  readonly what: string;
+  readonly holds: (result: unknown) => boolean;
+}
+
+const isError = (result: unknown) => Number.isInteger(result) && Number(result) < 0;
+const oneOf = (...values: readonly number[]) => {
+  return (result: unknown) => values.includes(result as number);
+};
+
+const EXIT: Allowed = {
+  what: "1 to resume the guest, 0 to exit to userspace, or a negative error number",
+  holds: (result) => oneOf(0, 1)(result) || isError(result),
+};
+const FASTPATH: Allowed = {
+  what: "EXIT_FASTPATH_NONE or EXIT_FASTPATH_REENTER_GUEST",
+  holds: oneOf(0, 1),
+};
+const FAULT: Allowed = {
+  what: "RESUME, EMULATE, EMULATE_WRITE_PROTECTED, or a negative error number",
+  holds: (result) => oneOf(0, 1, 2)(result) || isError(result),
+};
+const INTEGER: Allowed = { what: "an integer", holds: Number.isInteger };
+const FLAG: Allowed = { what: "true or false", holds: (result) => typeof result === "boolean" };
+
+/** Functions that patches to the fault and exit paths change. */
+const RESULTS: Readonly<Record<string, Allowed>> = {
+  exitHandlersFastpath: FASTPATH,
+  ...Object.fromEntries(
+    [
+      "handleExit",
+      "handleEptViolation",
+      "vmxHandleEptViolation",
+      "handleEptMisconfig",
+      "handleMmioMisconfig",
+      "handleIo",
+      "handleCr",
+      "handleException",
+      "handleVmcall",
+      "npfInterception",
+      "ioInterception",
+      "msrInterception",
+      "kvmEmulateCpuid",
+      "kvmEmulateRdmsr",
+      "kvmEmulateWrmsr",
+      "kvmMmuPageFault",
+      "kvmFastPioOut",
+      "x86EmulateInstruction",
+      "skipEmulatedInstruction",
+      "kvmSkipEmulatedInstruction",
+    ].map((name) => [name, EXIT]),
+  ),
+  kvmHandleBadPage: FAULT,
+  ...Object.fromEntries(
+    [
+      "pageFault",
+      "tdpPageFault",
+      "directMap",
+      "mmuSetSpte",
+      "tryAsyncPf",
+      "handleMmioPageFault",
+      "handleMmioPageFaultCommon",
+      "violationErrorCode",
+      "npfErrorCode",
+      "exitQualification",
+      "guestPhysicalAddress",
+      "kvmIoBusWrite",
+      "kvmIoBusRead",
+      "ioeventfdWrite",
+    ].map((name) => [name, INTEGER]),
+  ),
+  ...Object.fromEntries(
+    ["fastPageFault", "ioeventfdInRange", "isVectoring", "mayVector", "isMmioPageFault"].map((name) => [
+      name,
+      FLAG,
+    ]),
+  ),
+};
+
+/** What is wrong with a result of one of the kernel's functions; null: nothing that could be told. */
+export function problemOf(name: string, result: unknown): string | null {
+  const allowed = RESULTS[name];
+  if (allowed === undefined || allowed.holds(result)) return null;
+  const found = result instanceof Promise ? "a promise" : String(result);
+  return `returned ${found}; allowed: ${allowed.what}`;
+}
