@@ -139,7 +139,7 @@ describe.each(PAGINGS)("with %s, mitigations", (paging) => {
         expect(others).toEqual(off);
         for (const counts of auto) {
           const exits = Object.entries(counts).reduce(
-            (sum, [name, count]) => (/^exit(?!Mitigation)/.test(name) ? sum + count : sum),
+            (sum, [name, count]) => (/^exit(?!Mitigation|Fastpath)/.test(name) ? sum + count : sum),
             0,
           );
           const userspaceExits = (counts.userspaceExitIo ?? 0) + (counts.userspaceExitMmio ?? 0);
