@@ -11,11 +11,11 @@ export interface Bounds {
 
 /** How often each cost occurs in a run, or how much more often than in `base`; in the order of the costs. */
 export function occurrences(
-  costs: readonly { readonly primitives: readonly string[] }[],
+  costs: readonly { readonly primitives: readonly string[]; readonly spares?: readonly string[] }[],
   counts: Counts,
   base: Counts = {},
 ): number[] {
-  return costs.map(({ primitives }) =>
-    primitives.reduce((sum, name) => sum + (counts[name] ?? 0) - (base[name] ?? 0), 0),
-  );
+  const more = (names: readonly string[]) =>
+    names.reduce((sum, name) => sum + (counts[name] ?? 0) - (base[name] ?? 0), 0);
+  return costs.map(({ primitives, spares = [] }) => more(primitives) - more(spares));
 }

@@ -21,6 +21,11 @@ export class InputError extends Error {
     super(`${field}: ${found}; allowed: ${allowed}`);
     this.name = "InputError";
   }
+
+  /** As Node.js and notebooks show it: in a line, for where it was noticed helps nobody. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return `${this.name}: ${this.message}`;
+  }
 }
 
 /** A value that is not allowed, for `InputError.found`. */

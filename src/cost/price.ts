@@ -21,6 +21,8 @@ export interface PricedCost {
   readonly category: Category;
   /** Which of the primitives that it prices were counted. */
   readonly primitives: readonly string[];
+  /** Those that spared one of them, if any was counted. */
+  readonly spares?: readonly string[];
   /** Per access. */
   readonly times: number;
   /** Of one occurrence. */
@@ -101,11 +103,12 @@ function freePrimitive(primitive: string, counts: Counts, accesses: number): Fre
 }
 
 function pricedCost(cost: PrimitiveCost, times: number, counts: Counts): PricedCost {
-  const { name, category, primitives, low, value, high, tag, source } = cost;
+  const { name, category, primitives, spares, low, value, high, tag, source } = cost;
   return {
     cost: name,
     category,
     primitives: primitives.filter((primitive) => counts[primitive] > 0),
+    ...(spares?.some((primitive) => counts[primitive] > 0) && { spares }),
     times,
     each: { low, value, high },
     cycles: linearBounds([cost], [times]),

@@ -33,6 +33,8 @@ export interface PrimitiveCost {
   readonly category: Category;
   /** Primitives of the ledger that cost this much each. */
   readonly primitives: readonly string[];
+  /** Primitives each of which spares one of these; none unless given. */
+  readonly spares?: readonly string[];
   /** TSC cycles; core cycles of `loadCosts()`. */
   readonly value: number;
   readonly low: number;
@@ -54,6 +56,7 @@ const COUNTED_TWICE =
 /** The primitives that no cost prices, and why none has to: what they take is in the costs of others. */
 export const FREE_PRIMITIVES: Readonly<Record<string, string>> = Object.fromEntries([
   ["dtlbHit", FIRST_LEVEL_HIT],
+  ["exitFastpath", "it only spares: handleExit is counted once less"],
   ...PRIMITIVES.filter((name) => name.startsWith("walkCompleted")).map((name) => [name, COUNTED_TWICE]),
 ]);
 
@@ -65,6 +68,7 @@ const costsFile = z.strictObject({
       name: text("a name"),
       category: oneOf(CATEGORIES),
       primitives: z.array(z.string()).min(1),
+      spares: z.array(z.string()).optional(),
       cost,
       kernels: z.array(record({ of: z.array(oneOf(KERNEL_VERSIONS)).min(1), cost })).optional(),
     }),
@@ -197,8 +201,9 @@ function overlapped(latency: PrimitiveCost, { value, low, high, tag }: Quantity)
 
 function kernelCosts(clock: Clock, kernel: KernelVersion): PrimitiveCost[] {
   const { costs } = readDataJson(costsFile, "costs", "kvm.json");
-  return costs.map(({ kernels = [], ...priced }) => {
+  return costs.map(({ kernels = [], spares, ...priced }) => {
     const known = kernels.find(({ of }) => of.includes(kernel))?.cost ?? priced.cost;
-    return pricing(toTscCycles, clock)(priced.name, priced.category, priced.primitives, known);
+    const { name, category, primitives } = priced;
+    return { ...pricing(toTscCycles, clock)(name, category, primitives, known), ...(spares && { spares }) };
   });
 }

@@ -18,6 +18,8 @@ import { quasiRandomPoints } from "./quasi-random.js";
 export interface UncertainCost {
   readonly name: string;
   readonly primitives: readonly string[];
+  /** Primitives each of which spares one occurrence. */
+  readonly spares?: readonly string[];
   readonly low: number;
   readonly value: number;
   readonly high: number;

@@ -87,7 +87,12 @@ export async function studyExits(input: ScenarioInput, options: PriceOptions = {
 export function exitsOf(run: Run, exits: ExitCounts, options: PriceOptions = {}): ExitsStudy {
   const { scenario, precision } = run;
   const price = priceRun({ ...run, counts: countsOfAll(exits.all) }, options);
-  const costs = price.items.map(({ cost: name, primitives, each }) => ({ name, primitives, ...each }));
+  const costs = price.items.map(({ cost: name, primitives, spares, each }) => ({
+    name,
+    primitives,
+    ...(spares && { spares }),
+    ...each,
+  }));
   const isa = scenario.paging === "npt" ? KVM_ISA_SVM : KVM_ISA_VMX;
   const vectors = exits.all.map((vector) => pricedVector(vector, isa, costs));
   const byReason = new Map<string, PricedVector[]>();

@@ -44,6 +44,12 @@ function isSameRange(one: PrimitiveCost, other: PrimitiveCost): boolean {
 }
 
 function costOfKernel(cost: PrimitiveCost, kernel: KernelVersion): PrimitiveCost {
-  const primitives = cost.primitives.map((primitive) => ofKernel(primitive, kernel));
-  return { ...cost, name: ofKernel(cost.name, kernel), primitives };
+  const named = (names: readonly string[]) => names.map((primitive) => ofKernel(primitive, kernel));
+  const { name, primitives, spares } = cost;
+  return {
+    ...cost,
+    name: ofKernel(name, kernel),
+    primitives: named(primitives),
+    ...(spares && { spares: named(spares) }),
+  };
 }

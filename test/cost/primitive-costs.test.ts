@@ -33,7 +33,7 @@ describe.each(cpuNames())("the costs on %s", (name) => {
 
   it("are positive but for what one exit costs more than another", () => {
     const negative = costs(loadCpu(name)).filter(({ low }) => low < 0);
-    expect(negative.map((cost) => cost.name)).toEqual(["exitFastpath", "eptExitExtra", "eptViolationExtra"]);
+    expect(negative.map((cost) => cost.name)).toEqual(["eptExitExtra", "eptViolationExtra"]);
   });
 });
 
