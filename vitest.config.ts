@@ -27,6 +27,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
+    // A hook may start a browser.
+    hookTimeout: 120_000,
     // One less would leave a processor idle, half of a machine that has two.
     maxWorkers: availableParallelism(),
     sequence: { sequencer: LongestFirst },

@@ -33,7 +33,10 @@ export async function withKeptRenderer<Result>(
   } finally {
     users--;
     if (users === 0 && kept !== null) {
-      idle = setTimeout(closeKeptRenderer, tslabOutput() === null ? IDLE.program : IDLE.notebook);
+      const isNotebook = tslabOutput() !== null;
+      idle = setTimeout(closeKeptRenderer, isNotebook ? IDLE.notebook : IDLE.program);
+      // A kernel does not end by itself, and whoever runs a notebook should not wait for this.
+      if (isNotebook) idle.unref();
     }
   }
 }
