@@ -54,21 +54,15 @@ export {
 } from "./kvm/ftrace.js";
 export { INSTRUCTION_FORMS, INSTRUCTION_NAMES, type InstructionName } from "./kvm/instruction.js";
 export {
-  KVM_FAST_MMIO_BUS,
-  KVM_MMIO_BUS,
-  KVM_PIO_BUS,
-  KVM_VIRTIO_CCW_NOTIFY_BUS,
-} from "./kvm/io-bus.js";
-export {
   KVM_IOEVENTFD_FLAG_DATAMATCH,
   KVM_IOEVENTFD_FLAG_DEASSIGN,
   KVM_IOEVENTFD_FLAG_PIO,
   KVM_IOEVENTFD_FLAG_VIRTIO_CCW_NOTIFY,
 } from "./kvm/ioeventfd.js";
-export { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "./kvm/memslots.js";
 export { PRIMITIVES } from "./kvm/primitives.js";
 export { Trace, type TraceEvent, type TraceRecord } from "./kvm/trace.js";
 export { EXIT_EVICTS, type ExitEvicts } from "./kvm/x86.js";
+export * from "./patches/constants.js";
 export {
   definePatch,
   type KernelFunctions,
@@ -78,6 +72,7 @@ export {
   type PatchedKernel,
   type PatchFunctions,
   type PatchHeader,
+  type PatchSource,
 } from "./patches/define-patch.js";
 export { PATCHES, type PatchName } from "./patches/index.js";
 export * from "./report/index.js";
@@ -125,6 +120,20 @@ export {
   type SimulatedExits,
   studyExits,
 } from "./study/exits.js";
+export {
+  type IncidentRow,
+  type Incidents,
+  type IncidentsOptions,
+  studyIncidents,
+} from "./study/incidents/incidents.js";
+export { minimalReproduction, type Reproduction } from "./study/incidents/minimal-reproduction.js";
+export {
+  studyThreadIncidents,
+  THREAD_CASES,
+  type ThreadCase,
+  type ThreadIncidents,
+  type ThreadOutcome,
+} from "./study/incidents/thread-cases.js";
 export {
   type FaultStep,
   type LifeOfFault,
@@ -184,6 +193,20 @@ export {
   type SweepResult,
   type SweepRow,
 } from "./study/sweep/sweep.js";
+export { DESIGN_NAMES, DESIGNS, type Design, type DesignName, designOf } from "./study/thread/designs.js";
+export { type BypassStudy, studyBypass } from "./study/thread/objections/bypass.js";
+export { type FaultTaxStudy, studyFaultTax } from "./study/thread/objections/fault-tax.js";
+export { type ReadsStudy, studyReads } from "./study/thread/objections/reads.js";
+export type { ObjectionOptions } from "./study/thread/objections/setting.js";
+export { type SlotPriceStudy, studySlotPrice } from "./study/thread/objections/slot-price.js";
+export { type Overtakes, type OvertakesOptions, studyOvertakes } from "./study/thread/overtakes.js";
+export type { Question } from "./study/thread/question.js";
+export { type Rates, threadRates } from "./study/thread/rates.js";
+export { type Setting, scenarioOf, USUAL_SETTING } from "./study/thread/setting.js";
+export { THREAD_SWEEP_SIZES, type ThreadSweepSize, threadSweep } from "./study/thread/sweep.js";
+export { studyThread, type ThreadOptions, type ThreadStudy } from "./study/thread/thread.js";
+export { studyTlbArgument, type TlbArgument, type TlbArgumentOptions } from "./study/thread/tlb-argument.js";
+export type { VerdictRow } from "./study/thread/verdict.js";
 export {
   type ColdWalk,
   type ReferenceCount,

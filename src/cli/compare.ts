@@ -1,4 +1,6 @@
 /** `exitlab compare`: results against each other, the first being the base. */
+
+import { InputError } from "../cost/input.js";
 import { type CompareStyle, compareTable } from "../report/compare/table.js";
 import { compareFiles } from "../study/compare/files.js";
 import type { PER } from "../study/compare/simulated.js";
@@ -29,7 +31,20 @@ export async function compareCommand(
   process.stdout.write(json ? `${JSON.stringify(compared, null, 2)}\n` : compareTable(compared, style));
 }
 
-/** "none", or names joined with "+". */
-function seriesOf(text: string): string[] {
+/** "none", or names joined with "+"; or JSON, a list of patches. */
+function seriesOf(text: string): unknown[] {
+  if (text.startsWith("[")) return readList(text);
   return text === "none" ? [] : text.split("+");
+}
+
+function readList(text: string): unknown[] {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InputError(
+      "--patches",
+      (error as Error).message,
+      "none, names joined with +, or a list in JSON",
+    );
+  }
 }

@@ -13,6 +13,7 @@ interface Options {
   readonly out?: string;
   readonly formats?: string;
   readonly json?: boolean;
+  readonly short?: boolean;
 }
 
 /** Adds `study` to the program, with a command of its own for each study. */
@@ -54,6 +55,7 @@ function addStudy(studies: Command, { name, summary, options: fields }: StudyDes
   if (fields.length > 0) command.option("--options <json>", "its options as JSON, or a file with them");
   command.addHelpText("after", optionsText(fields));
   if (name === PCI_TESTDEV) addFlags(command);
+  if (name === THREAD) command.option("--short", "print the answer and the verdict only");
   command.addHelpText("after", `\nExample:\n  exitlab study ${name} --out out`);
 }
 
@@ -69,14 +71,15 @@ function optionsText(fields: readonly FieldDescription[]): string {
 }
 
 async function runStudy(name: string, options: Options, flags: object = {}): Promise<void> {
-  const { options: given, out, formats, json = false } = options;
+  const { options: given, out, formats, json = false, short = false } = options;
   // Before what may take a minute.
   const wanted = formats === undefined ? undefined : parseFormats(formats);
   if (wanted !== undefined && out === undefined)
     throw new InputError("--formats", "is given without --out", "--out and the folder that they go into");
   const asked = given === undefined ? {} : readJson<object>(given);
   const report = await studyReport(name, { ...asked, ...flags });
-  process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : report.text);
+  const text = short ? (report.short ?? report.text) : report.text;
+  process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : text);
   if (out === undefined) return;
   const files = await writeReport(report, out, wanted);
   if (!json) process.stdout.write(`\nWritten: ${files.join(", ")}\n`);
@@ -85,6 +88,7 @@ async function runStudy(name: string, options: Options, flags: object = {}): Pro
 // The flags of the study that came first.
 
 const PCI_TESTDEV = "pci-testdev";
+const THREAD = "thread";
 
 interface Flags {
   readonly cpu?: string;

@@ -3,6 +3,7 @@
  * next exit. Kernel counterpart: virt/kvm/coalesced_mmio.c of Linux 4.2; specified in the kernel's KVM API document,
  * KVM_REGISTER_COALESCED_MMIO.
  */
+import { KERNEL_DEVICE } from "./effects.js";
 import { ERRNO } from "./errno.js";
 import { KvmEventfd } from "./eventfd.js";
 import { type BusIndex, KVM_MMIO_BUS, type KvmIoDevice } from "./io-bus.js";
@@ -101,6 +102,7 @@ export class KvmCoalescedMmio extends KvmEventfd {
       return -ERRNO.EOPNOTSUPP;
     }
     this.counts[KVM.coalescedMmioWrite]++;
+    this.vcpu.effects?.piece(KERNEL_DEVICE, true, Number(addr), len);
     const ring = this.coalescedMmioRing;
     const entry = ring.entries[ring.last];
     entry.physAddr = addr;

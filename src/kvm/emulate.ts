@@ -5,6 +5,7 @@
  */
 import { READ, WRITE } from "../x86/access.js";
 import { PAGE } from "../x86/mmu.js";
+import { EMULATED_MEMORY, USERSPACE } from "./effects.js";
 import { KVM_MMIO_BUS, KVM_PIO_BUS } from "./io-bus.js";
 import { EMULTYPE_NO_DECODE, EMULTYPE_RETRY, EMULTYPE_SKIP } from "./mmu.js";
 import { KVM } from "./primitives.js";
@@ -57,6 +58,8 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   injectDebugException(): void {
+    const { effects } = this.vcpu;
+    if (effects !== null) effects.debugExceptions++;
     this.counts[KVM.injectException]++;
     if (this.trace !== null) this.record({ event: "kvm_inj_exception", exception: 1, reinjected: false });
   }
@@ -137,7 +140,8 @@ export abstract class KvmEmulator extends ShadowMmu {
     return vcpu.mmioNeeded ? 0 : 1;
   }
 
-  nextIteration({ instruction }: Vcpu): void {
+  nextIteration({ instruction, effects }: Vcpu): void {
+    effects?.iterationEnds();
     instruction.count--;
     instruction.offset += instruction.size;
     if (instruction.offset < PAGE) return;
@@ -189,12 +193,18 @@ export abstract class KvmEmulator extends ShadowMmu {
     const known = this.vcpuMatchMmioGva(page * PAGE);
     const gpa = known ? vcpu.mmioGfn * PAGE + offset : this.operandGpa(page, offset, write);
     if (known && this.trace !== null) this.traceMatchMmio(page, gpa, write, false);
-    if (!known && !this.vcpuIsMmioGpa(page, gpa, write) && this.accessGuestMemory(gpa, bytes, write)) return;
+    const { effects } = vcpu;
+    if (effects !== null) effects.translated = true;
+    if (!known && !this.vcpuIsMmioGpa(page, gpa, write) && this.accessGuestMemory(gpa, bytes, write)) {
+      effects?.piece(EMULATED_MEMORY, write, gpa, bytes);
+      return;
+    }
     const handled = write ? this.writeMmio(gpa, bytes, done) : this.readMmio(gpa, bytes);
     if (handled === bytes) return;
     const fragment = vcpu.mmioFragments[vcpu.mmioNrFragments++];
     fragment.gpa = gpa + handled;
     fragment.len = bytes - handled;
+    effects?.piece(USERSPACE, write, fragment.gpa, fragment.len);
   }
 
   /** Guest-physical address (bytes) of an operand, by a walk of the guest's tables. */
@@ -309,6 +319,7 @@ export abstract class KvmEmulator extends ShadowMmu {
     vcpu.run.isWrite = vcpu.instruction.form.operation === "out";
     vcpu.completeUserspaceIo = completion;
     vcpu.pioRip = vcpu.rip;
+    vcpu.effects?.piece(USERSPACE, vcpu.run.isWrite, port, size);
     return 0;
   }
 

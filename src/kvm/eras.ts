@@ -31,6 +31,19 @@ export interface CreateOptions extends Partial<Omit<VmOptions, "geometry">> {
   readonly changes?: readonly KernelChange[];
 }
 
+/** The functions of all kernels by name, which a change may override. */
+export const KERNEL_FUNCTION_NAMES: readonly string[] = [
+  ...new Set(Object.values(ERAS).flatMap(({ prototype }) => functionNames(prototype))),
+];
+
+function functionNames(prototype: object): string[] {
+  if (prototype === Object.prototype) return [];
+  const own = Object.entries(Object.getOwnPropertyDescriptors(prototype)).filter(
+    ([name, { value }]) => name !== "constructor" && typeof value === "function",
+  );
+  return [...own.map(([name]) => name), ...functionNames(Object.getPrototypeOf(prototype))];
+}
+
 /** A virtual machine without memory on this kernel and processor; what `options` leaves out is as usual. */
 export function createVm(kernel: KernelVersion, geometry: CpuGeometry, options: CreateOptions = {}): Svm {
   const { changes = [], ...rest } = options;

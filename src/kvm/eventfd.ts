@@ -209,6 +209,7 @@ export class KvmEventfd extends KvmIoBus {
   /** Adds one to an eventfd and wakes who waits on it. Whoever waits does so again before the next signal. */
   eventfdSignal(eventfd: EventFd): void {
     this.counts[KVM.eventfdSignal]++;
+    this.vcpu.effects?.signal(eventfd);
     eventfd.signals++;
     if (eventfd.waiter === "poller") this.counts[KVM.eventfdWakePoller]++;
     else if (eventfd.waiter === "sleeper") this.counts[KVM.eventfdWakeSleeper]++;

@@ -17,6 +17,7 @@ import {
 import { PAGE } from "../x86/mmu.js";
 import { highOf, lowOf } from "../x86/page-number.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
+import { GuestStopped } from "./guest-stopped.js";
 import { KvmMmuNotifier } from "./mmu-notifier.js";
 import { KVM } from "./primitives.js";
 
@@ -58,7 +59,7 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
       return true;
     }
     if (guest.entryBytes !== 8 || guest.mode === "PAE") {
-      throw new Error(`the emulator walks tables of 4 or 5 levels, not those of ${guest.mode} paging`);
+      throw new GuestStopped(`the emulator walks tables of 4 or 5 levels, not those of ${guest.mode} paging`);
     }
     let rights = ALL_RIGHTS;
     let flags = PTE_ACCESSED;
@@ -124,7 +125,7 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
     if (this.trace !== null) {
       this.record({ event: "kvm_inj_exception", exception: 14, errorCode, reinjected: false });
     }
-    throw new Error(
+    throw new GuestStopped(
       `guest page fault at 0x${address.toString(16)}, error code ${errorCode}: the guest has no handler`,
     );
   }

@@ -6,6 +6,7 @@
  * KVM_CREATE_IRQCHIP refuses a machine that has vCPUs already; here they exist from the start, and it does not.
  */
 import { KvmCoalescedMmio } from "./coalesced-mmio.js";
+import { KERNEL_DEVICE } from "./effects.js";
 import { ERRNO, type Errno, KvmError } from "./errno.js";
 import { type BusIndex, KVM_MMIO_BUS, KVM_PIO_BUS, type KvmIoDevice } from "./io-bus.js";
 import { KVM } from "./primitives.js";
@@ -72,11 +73,11 @@ export class KvmIrqchip extends KvmCoalescedMmio {
 
   /** The vCPU's local APIC, asked before the MMIO bus: 0, or -EOPNOTSUPP outside its page. */
   lapicWrite(addr: number, len: number): number {
-    return this.lapicAccess(addr, len);
+    return this.lapicAccess(addr, len, true);
   }
 
   lapicRead(addr: number, len: number): number {
-    return this.lapicAccess(addr, len);
+    return this.lapicAccess(addr, len, false);
   }
 
   /** Guest-physical address of the vCPU's local APIC, bytes. */
@@ -85,9 +86,10 @@ export class KvmIrqchip extends KvmCoalescedMmio {
   }
 
   /** An in-kernel device takes an access that begins within its range: the bus looked for the end. */
-  inKernelDeviceAccess(device: InKernelDevice, addr: U64): number {
+  inKernelDeviceAccess(device: InKernelDevice, addr: U64, len: number, write: boolean): number {
     if (addr < device.addr || addr >= device.addr + device.len) return -ERRNO.EOPNOTSUPP;
     this.counts[KVM.inKernelDevice]++;
+    this.vcpu.effects?.piece(KERNEL_DEVICE, write, Number(addr), len);
     return 0;
   }
 
@@ -107,12 +109,13 @@ export class KvmIrqchip extends KvmCoalescedMmio {
     }
   }
 
-  private lapicAccess(addr: number, len: number): number {
+  private lapicAccess(addr: number, len: number, write: boolean): number {
     if (!this.irqchipInKernel) return -ERRNO.EOPNOTSUPP;
     const { apicBase } = this;
     this.indirectCall();
     if (addr < apicBase || addr + len > apicBase + LAPIC_MMIO_LENGTH) return -ERRNO.EOPNOTSUPP;
     this.counts[KVM.inKernelDevice]++;
+    this.vcpu.effects?.piece(KERNEL_DEVICE, write, addr, len);
     return 0;
   }
 }
@@ -125,11 +128,11 @@ export class InKernelDevice implements KvmIoDevice {
     readonly len: number,
   ) {}
 
-  write(addr: U64): number {
-    return this.kvm.inKernelDeviceAccess(this, addr);
+  write(addr: U64, len: number): number {
+    return this.kvm.inKernelDeviceAccess(this, addr, len, true);
   }
 
-  read(addr: U64): number {
-    return this.kvm.inKernelDeviceAccess(this, addr);
+  read(addr: U64, len: number): number {
+    return this.kvm.inKernelDeviceAccess(this, addr, len, false);
   }
 }

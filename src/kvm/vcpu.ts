@@ -5,6 +5,7 @@
 import type { Mmu as Processor } from "../x86/mmu.js";
 import { Vmcb } from "../x86/vmcb.js";
 import { Vmcs } from "../x86/vmcs.js";
+import type { Effects } from "./effects.js";
 import { Instruction } from "./instruction.js";
 
 /** Exits to userspace, by their UAPI numbers. */
@@ -60,6 +61,8 @@ export class Vcpu {
   guestMode = false;
   /** EFLAGS.TF: an instruction that KVM ends in the processor's place should end with a debug exception. */
   trapFlag = false;
+  /** What the instruction under way has done; null: not noted. */
+  effects: Effects | null = null;
   /** Guest-physical address of the fault that the emulation answers, or -1 (from v6.19 on). */
   faultGpa = -1;
   /** RIP at the last exit to userspace for a port. */

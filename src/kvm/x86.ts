@@ -35,6 +35,7 @@ import { KvmEmulator } from "./emulate.js";
 import { KvmError } from "./errno.js";
 import type { ExitCounts } from "./exit-counts.js";
 import type { ExitHandlerFootprint } from "./exit-footprint.js";
+import { GuestStopped } from "./guest-stopped.js";
 import type { VmOptions } from "./kvm.js";
 import { KVM } from "./primitives.js";
 import { KVM_ISA_SVM, KVM_ISA_VMX } from "./trace.js";
@@ -108,7 +109,7 @@ export abstract class X86 extends KvmEmulator {
   /**
    * Runs the current vCPU's `instruction` to its end, through as many exits as it takes.
    *
-   * @throws Error when KVM stops the vCPU, or the guest makes no progress
+   * @throws GuestStopped when KVM stops the vCPU, or the guest makes no progress
    */
   execute(): void {
     this.round++;
@@ -170,6 +171,7 @@ export abstract class X86 extends KvmEmulator {
     vcpu.mmioNeeded = false;
     vcpu.mmioReadCompleted = false;
     vcpu.completeUserspaceIo = "nothing";
+    vcpu.effects?.begin();
   }
 
   /** Runs the guest up to its next exit, or handles the exit. Returns whether the instruction has ended. */
@@ -185,6 +187,7 @@ export abstract class X86 extends KvmEmulator {
     if (vcpu.mmuReload) this.mmuLoad(vcpu);
     vcpu.exited = this.runGuest(vcpu);
     vcpu.retired = !vcpu.exited;
+    if (vcpu.effects !== null && vcpu.retired) vcpu.effects.native = true;
     if (vcpu.exited && this.trace !== null) this.traceExit(vcpu);
   }
 
@@ -257,7 +260,7 @@ export abstract class X86 extends KvmEmulator {
         }
         return;
       default:
-        throw new Error(`KVM stops vCPU ${vcpu.id}: ${stopReason(exitReason, suberror)}`);
+        throw new GuestStopped(`KVM stops vCPU ${vcpu.id}: ${stopReason(exitReason, suberror)}`);
     }
   }
 
@@ -310,6 +313,7 @@ export abstract class X86 extends KvmEmulator {
         if (outcome !== TRANSLATED) return this.exitFromAccess(vcpu, page + 1, 0, outcome);
       }
       if (!form.repeated) return false;
+      if (vcpu.effects !== null) vcpu.effects.native = true;
       this.nextIteration(vcpu);
     }
     return false;
@@ -406,8 +410,10 @@ export abstract class X86 extends KvmEmulator {
     if (this.evictionDepth >= 3) cpu.caches.clear();
   }
 
-  private noProgress(): Error {
-    return new Error(`the guest makes no progress: ${MAX_EXITS_PER_INSTRUCTION} exits for one instruction`);
+  private noProgress(): GuestStopped {
+    return new GuestStopped(
+      `the guest makes no progress: ${MAX_EXITS_PER_INSTRUCTION} exits for one instruction`,
+    );
   }
 
   // Events.

@@ -11,8 +11,15 @@
  *       },
  *     });
  */
-import type { KernelChange, KernelClass, KernelVersion } from "../kvm/eras.js";
+import { closestMatch } from "leven";
+import {
+  KERNEL_FUNCTION_NAMES,
+  type KernelChange,
+  type KernelClass,
+  type KernelVersion,
+} from "../kvm/eras.js";
 import { KvmError } from "../kvm/errno.js";
+import { GuestStopped } from "../kvm/guest-stopped.js";
 import type { Paging } from "../kvm/spte.js";
 import type { Svm } from "../kvm/svm.js";
 import { problemOf } from "./results.js";
@@ -30,8 +37,14 @@ export interface PatchedKernel extends Svm {
   readonly original: KernelFunctions;
 }
 
-export type PatchFunctions = Partial<KernelFunctions> & ThisType<PatchedKernel>;
+/** A function with its `this` declared: `ThisType` would do nothing in a notebook, whose compiler has no `noImplicitThis`. */
+type OnKernel<F> = F extends (...args: infer Args) => infer Result
+  ? (this: PatchedKernel, ...args: Args) => Result
+  : never;
 
+export type PatchFunctions = { [Name in FunctionName]?: OnKernel<Svm[Name]> };
+
+/** Finite numbers, texts and flags. */
 export type PatchConstants = Readonly<Record<string, number | string | boolean>>;
 
 /** What a patch applies to. */
@@ -43,23 +56,37 @@ export interface PatchHeader {
   readonly paging?: Paging;
 }
 
-export interface Patch extends PatchHeader {
+/** A patch as data, JSON-serialisable: what a scenario holds of one that is in no file of the package. */
+export interface PatchSource extends PatchHeader {
   readonly constants: PatchConstants;
-  /** What it is written as: the functions, or what makes them of the constants. */
-  readonly body: PatchFunctions | ((constants: never) => PatchFunctions);
-  /** @throws PatchError for a function that the kernel does not have */
+  /** JavaScript: an object literal of methods, or the function that makes one of the constants. */
+  readonly source: string;
+}
+
+export interface Patch extends PatchSource {
   readonly change: KernelChange;
 }
 
 /** A patch that does not apply, throws or returns nonsense. The message begins with its name. */
 export class PatchError extends Error {
   override readonly name = "PatchError";
+
+  /** As Node.js and notebooks show it: in a line, for where it was noticed helps nobody. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    return this.message;
+  }
 }
 
-/** @param header the name, or the name with what the patch applies to */
+/**
+ * @param header the name, or the name with what the patch applies to
+ * @throws PatchError for what is no method, and for a name that no kernel's function has
+ */
 export function definePatch(header: string | PatchHeader, functions: PatchFunctions): Patch;
-/** A patch with constants: numbers, texts and flags, which arrive as the argument. */
-export function definePatch<const Constants extends PatchConstants>(
+/**
+ * A patch with constants: numbers, texts and flags, which arrive as the argument. What `functions` makes is made anew for each
+ * machine.
+ */
+export function definePatch<Constants extends PatchConstants>(
   header: string | PatchHeader,
   constants: Constants,
   functions: (constants: Constants) => PatchFunctions,
@@ -70,12 +97,61 @@ export function definePatch(
   make?: (constants: never) => PatchFunctions,
 ): Patch {
   const named = typeof header === "string" ? { name: header } : header;
+  const { name } = named;
   if (make === undefined) {
     const functions = first as PatchFunctions;
-    return { ...named, constants: {}, body: functions, change: changeOf(named.name, functions) };
+    const source = `{\n${methodsOf(name, functions).join(",\n")}\n}`;
+    return { ...named, constants: {}, source, change: changeOf(name, () => functions) };
   }
-  const constants = first as PatchConstants;
-  return { ...named, constants, body: make, change: changeOf(named.name, make(constants as never)) };
+  const constants: PatchConstants = { ...(first as PatchConstants) };
+  checkConstants(name, constants);
+  const made = () => madeBy(make, constants, name);
+  methodsOf(name, made());
+  return { ...named, constants, source: make.toString(), change: changeOf(name, made) };
+}
+
+/** The methods for one machine. A constant is not theirs to change: the next machine has it, too. */
+function madeBy(make: (constants: never) => PatchFunctions, constants: PatchConstants, patch: string) {
+  try {
+    return make(Object.freeze({ ...constants }) as never);
+  } catch (error) {
+    throw new PatchError(`patch ${quoted(patch)}: ${String(error)}`, { cause: error });
+  }
+}
+
+/** The text of each method. */
+function methodsOf(patch: string, functions: PatchFunctions): string[] {
+  // Not what an async function or a generator makes.
+  if (Object.prototype.toString.call(functions) !== "[object Object]")
+    throw new PatchError(
+      `patch ${quoted(patch)}: its methods are ${String(functions)}; allowed: an object literal`,
+    );
+  if (Object.keys(functions).length === 0)
+    throw new PatchError(
+      `patch ${quoted(patch)}: changes no function of the kernel; allowed: a method or more`,
+    );
+  return Object.entries(Object.getOwnPropertyDescriptors(functions)).map(([name, { value }]) => {
+    checkName(patch, name);
+    const text: string = typeof value === "function" ? Function.prototype.toString.call(value) : "";
+    if (/^(\w+)\s*\(/.exec(text)?.[1] === name) return text;
+    const found = text === "" ? "is no function" : `is no method, but ${text.split("\n", 1)[0]}`;
+    throw new PatchError(`patch ${quoted(patch)}: ${name} ${found}; allowed: a method, ${name}(...) { ... }`);
+  });
+}
+
+function checkName(patch: string, name: string): void {
+  if (KERNEL_FUNCTION_NAMES.includes(name)) return;
+  const nearest = closestMatch(name, KERNEL_FUNCTION_NAMES, { maxDistance: Math.ceil(name.length / 2) });
+  const meant = nearest === undefined ? "" : ` (did you mean ${nearest}?)`;
+  throw new PatchError(`patch ${quoted(patch)}: ${name} is no function of the kernel${meant}`);
+}
+
+function checkConstants(patch: string, constants: PatchConstants): void {
+  for (const [name, value] of Object.entries(constants)) {
+    if (Number.isFinite(value) || typeof value === "string" || typeof value === "boolean") continue;
+    const allowed = "a finite number, a text, true or false";
+    throw new PatchError(`patch ${quoted(patch)}: constant ${name} is ${String(value)}; allowed: ${allowed}`);
+  }
 }
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
@@ -85,16 +161,15 @@ interface Layered {
   original: KernelFunctions | undefined;
 }
 
-function changeOf(patch: string, functions: PatchFunctions): KernelChange {
+function changeOf(patch: string, make: () => PatchFunctions): KernelChange {
   return (Kernel) => {
+    const functions = make();
     const before: object = Kernel.prototype;
     const originals = new WeakMap<object, KernelFunctions>();
     class Patched extends Kernel {}
     for (const [name, changed] of Object.entries(functions)) {
       if (typeof Reflect.get(before, name) !== "function")
         throw new PatchError(`patch ${quoted(patch)}: ${name} is no function of this kernel`);
-      if (typeof changed !== "function")
-        throw new PatchError(`patch ${quoted(patch)}: ${name} is ${String(changed)}; allowed: a method`);
       const value = layered(patch, name, changed as AnyFunction, before, originals);
       Object.defineProperty(Patched.prototype, name, { value, writable: true, configurable: true });
     }
@@ -123,7 +198,8 @@ function layered(
     try {
       result = changed.apply(kernel, args);
     } catch (error) {
-      if (error instanceof KvmError || error instanceof PatchError) throw error;
+      if (error instanceof KvmError || error instanceof GuestStopped || error instanceof PatchError)
+        throw error;
       const what = error instanceof Error ? error.message : String(error);
       throw new PatchError(`patch ${quoted(patch)}, ${name}(): ${what}`, { cause: error });
     } finally {

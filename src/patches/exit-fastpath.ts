@@ -4,9 +4,12 @@
  *
  * It is legal where nothing in it sleeps or leaves for userspace: only ioeventfds are on this bus, and a signal takes the lock
  * of a wait queue with interrupts off, which is how it is called from interrupts, too. (Not with PREEMPT_RT, where that
- * lock sleeps: such a kernel would leave the exit to the handler.) SRCU may be taken there. A guest's guest, an event that is
- * being delivered, a guest that steps, and a host where the instruction has to be decoded, which reads guest memory, are
- * left to the handler; so is an address that is not on the bus, which then is asked twice.
+ * lock sleeps: such a kernel would leave the exit to the handler.) SRCU, which is not held in the guest, is taken for the look at the bus,
+ * so its cost stays. A guest's guest, an event that is being delivered, a guest that steps, and a host where the instruction has to be
+ * decoded, which reads guest memory, are left to the handler; so would an enclave be, which is not modelled; and an address that is not on
+ * the bus, which then is asked twice. What waits for the signal is called with interrupts and preemption off. Whether the guest may be
+ * entered at once is looked at after it: a wake-up that makes this CPU reschedule, or a request, takes the long way, which the model
+ * does not see.
  */
 import { KVM_FAST_MMIO_BUS } from "../kvm/io-bus.js";
 import { EXIT_FASTPATH_REENTER_GUEST } from "../kvm/x86.js";

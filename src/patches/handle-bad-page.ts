@@ -12,9 +12,10 @@ export const handleBadPage = definePatch(
   {
     kvmHandleBadPage(gfn, pfn) {
       if (pfn !== KVM_PFN_ERR_RO_FAULT) return this.original.kvmHandleBadPage(gfn, pfn);
-      if (this.kvmIoBusWrite(KVM_FAST_MMIO_BUS, this.guestPhysicalAddress(), 0) !== 0) {
+      // The address of the fault, which the callers have, is passed down: it is not read once more.
+      const gpa = this.vcpu.vmcs.guestPhysicalAddress;
+      if (this.kvmIoBusWrite(KVM_FAST_MMIO_BUS, gpa, 0) !== 0)
         return this.original.kvmHandleBadPage(gfn, pfn);
-      }
       this.kvmSkipEmulatedInstruction();
       return RESUME;
     },

@@ -1,4 +1,11 @@
 /** What the kernel's functions may return, so that a patch that returns nonsense is told so at once. */
+import {
+  EMULATE,
+  EMULATE_WRITE_PROTECTED,
+  EXIT_FASTPATH_NONE,
+  EXIT_FASTPATH_REENTER_GUEST,
+  RESUME,
+} from "./constants.js";
 
 interface Allowed {
   readonly what: string;
@@ -16,11 +23,11 @@ const EXIT: Allowed = {
 };
 const FASTPATH: Allowed = {
   what: "EXIT_FASTPATH_NONE or EXIT_FASTPATH_REENTER_GUEST",
-  holds: oneOf(0, 1),
+  holds: oneOf(EXIT_FASTPATH_NONE, EXIT_FASTPATH_REENTER_GUEST),
 };
 const FAULT: Allowed = {
   what: "RESUME, EMULATE, EMULATE_WRITE_PROTECTED, or a negative error number",
-  holds: (result) => oneOf(0, 1, 2)(result) || isError(result),
+  holds: (result) => oneOf(RESUME, EMULATE, EMULATE_WRITE_PROTECTED)(result) || isError(result),
 };
 const INTEGER: Allowed = { what: "an integer", holds: Number.isInteger };
 const FLAG: Allowed = { what: "true or false", holds: (result) => typeof result === "boolean" };

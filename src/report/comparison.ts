@@ -5,11 +5,12 @@
 import type { SobolIndices } from "../cost/sensitivity.js";
 import type { Spread } from "../cost/uncertainty.js";
 import type { ComparedSide, Comparison } from "../study/comparison.js";
+import { patchName } from "../study/run/patch-source.js";
 import { Figure, plotlyText } from "./figure.js";
 import { cycles, range, signed, smallCycles } from "./format.js";
 import { mail } from "./mail.js";
 import type { Records } from "./records.js";
-import { headed, MAIL_WIDTH, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
+import { headed, listItem, simulated, type TextColumn, textTables, wrapText } from "./text-table.js";
 import { FONT, GRID, INK, SIMULATED_RANGE } from "./theme.js";
 import type { Tornado } from "./tornado.js";
 
@@ -186,7 +187,7 @@ function evenly(draws: number): number[] {
 function sideText({ name, scenario, accesses }: ComparedSide): string {
   const { kernel, patches, paging, mitigations, vcpus, exitEvicts, exitFootprint } = scenario;
   return [
-    `${name}: Linux ${kernel.slice(1)}${patches.map((patch) => ` + ${patch}`).join("")}`,
+    `${name}: Linux ${kernel.slice(1)}${patches.map((patch) => ` + ${patchName(patch)}`).join("")}`,
     paging,
     `mitigations ${mitigations}`,
     exitFootprint === undefined ? `exits evict ${exitEvicts}` : `exits touch ${exitFootprint.lines} lines`,
@@ -220,7 +221,7 @@ function breakEvenTexts({ breakEvens }: Comparison): string[] {
       : [
           [
             "Both cost the same, the other costs at their values:",
-            ...within.map(({ words }) => item(words)),
+            ...within.map(({ words }) => listItem(words)),
           ].join("\n"),
         ]),
     ...(others.length === 0
@@ -228,8 +229,6 @@ function breakEvenTexts({ breakEvens }: Comparison): string[] {
       : [wrapText(`None of these alone, within its range, turns the result: ${others.join(", ")}.`)]),
   ];
 }
-
-const item = (text: string) => `- ${wrapText(text, MAIL_WIDTH - 2).replaceAll("\n", "\n  ")}`;
 
 /** Of the table of costs; what lies beyond decides little. */
 const MOST_ROWS = 8;

@@ -23,6 +23,8 @@ export interface Report {
   readonly rows: unknown;
   /** The mail. */
   readonly text: string;
+  /** A shorter one, for whoever wants no more than the answer. */
+  readonly short?: string;
   /** By the names of their files, without an ending. */
   readonly figures: Readonly<Record<string, Figure>>;
   /** Numbers beside those of the figures, in the same way. */

@@ -33,6 +33,14 @@ export {
   toFrame,
 } from "./frame.js";
 export { groupRecords } from "./group.js";
+export {
+  incidentsTable,
+  reproductionText,
+  tableIncidents,
+  tableThreadCases,
+  tableThreadIncidents,
+  threadIncidentsTable,
+} from "./incidents.js";
 export { plotLifeOfFault, tableLifeOfFault } from "./life-of-a-fault.js";
 export {
   latencyErrorsTable,
@@ -69,6 +77,30 @@ export {
   textTables,
   wrapText,
 } from "./text-table.js";
+export { plotDesigns, tableDesigns } from "./thread/designs.js";
+export { plotBypass, tableBypass, tableBypassed } from "./thread/objections/bypass.js";
+export { plotFaultTax, tableFaultTax } from "./thread/objections/fault-tax.js";
+export { plotReads, tableReads } from "./thread/objections/reads.js";
+export { plotSlotPrice, tableSlotPrice } from "./thread/objections/slot-price.js";
+export { plotOpenSwitches, tableOpenSwitches } from "./thread/open-switches.js";
+export { answerText, plotQuestion, tableQuestion } from "./thread/question.js";
+export { plotRates, ratesTable, tableRates } from "./thread/rates.js";
+export {
+  overtakesTable,
+  plotConditions,
+  plotOvertakes,
+  tableConditions,
+  tableOvertakes,
+} from "./thread/sweep.js";
+export { threadMail, threadShortMail } from "./thread/thread.js";
+export {
+  plotTlbArgument,
+  type TlbFigureOptions,
+  tableTlbArgument,
+  tableTlbBreakEven,
+  tlbArgumentTable,
+} from "./thread/tlb-argument.js";
+export { plotVerdict, tableVerdict } from "./thread/verdict.js";
 export { plotTornado, type Tornado, tableTornado, tornadoTable } from "./tornado.js";
 export type { MimeBundle } from "./tslab.js";
 export { plotWalk, tableWalk } from "./walk.js";

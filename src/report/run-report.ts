@@ -1,11 +1,13 @@
 /** A run as a report: what was counted, what it costs and of what, and its exits. */
 import type { ExitsStudy } from "../study/exits.js";
+import { incidentRows } from "../study/incidents/incidents.js";
 import { priceRun, type RunPrice } from "../study/price.js";
 import type { Run } from "../study/run/run.js";
-import { scenarioInput } from "../study/run/scenario.js";
+import { ioeventfdsOf, scenarioInput } from "../study/run/scenario.js";
 import { exitTexts, plotExits, tableExits } from "./exits.js";
 import type { Report } from "./export.js";
 import { hex } from "./format.js";
+import { incidentParts, tableIncidents } from "./incidents.js";
 import { mail } from "./mail.js";
 import { priceHead, priceParts, tablePrice } from "./price.js";
 import { plotPrices } from "./price-breakdown.js";
@@ -24,6 +26,7 @@ export interface RunReportOptions {
 export function runReport(run: Run, { price = priceRun(run), exits }: RunReportOptions = {}): Report {
   const { scenario } = run;
   const { provenance, conditions } = price;
+  const incidents = run.semantics === undefined ? [] : incidentRows(run.semantics, null);
   const hasExits = exits !== undefined && exits.samples > 0;
   return {
     title: scenario.name ?? `A run on ${conditions.model}, Linux ${scenario.kernel.slice(1)}`,
@@ -37,6 +40,7 @@ export function runReport(run: Run, { price = priceRun(run), exits }: RunReportO
         ...countTables("primitive", run.counts, run),
         ...countTables("PMU event", run.pmu, run),
         ...notesOf(run),
+        ...incidentParts(run),
         ...priceParts(price),
         ...(exits === undefined ? [] : exitTexts(exits)),
       ],
@@ -47,6 +51,7 @@ export function runReport(run: Run, { price = priceRun(run), exits }: RunReportO
     },
     tables: {
       counts: tableCounts(run),
+      ...(incidents.length > 0 && { incidents: tableIncidents({ rows: incidents }) }),
       ...(price.items.length > 0 && { costs: tablePrice(price) }),
       ...(hasExits && { "exit-reasons": tableExits(exits) }),
     },
@@ -89,10 +94,12 @@ function notesOf(run: Run): string[] {
   return lines.length === 0 ? [] : [lines.map((line) => wrapText(line)).join("\n")];
 }
 
-function signalLines({ scenario: { ioeventfds, doorbells }, signals }: Run): string[] {
+function signalLines({ scenario, signals }: Run): string[] {
+  const { doorbells } = scenario;
+  const ioeventfds = ioeventfdsOf(scenario);
   const ofDoorbells = signals.slice(ioeventfds.length).reduce((total, some) => total + some, 0);
   return [
-    ...ioeventfds.map(({ addr }, index) => `ioeventfds[${index}] at ${hex(addr)}: ${signals[index]} signals`),
+    ...ioeventfds.map(({ addr, field }, index) => `${field} at ${hex(addr)}: ${signals[index]} signals`),
     ...(doorbells === undefined ? [] : [`doorbells at ${hex(doorbells.address)}: ${ofDoorbells} signals`]),
   ];
 }

@@ -29,8 +29,6 @@ import { type LifeOfFaultOptions, lifeOfFaultOptions, studyLifeOfFault } from ".
 import { studyLoadLatency } from "../study/load-latency.js";
 import { studyNestedWalks } from "../study/nested-walks.js";
 import { studyPciTestdev } from "../study/pci-testdev.js";
-import type { Provenance } from "../study/result.js";
-import type { ScenarioInput } from "../study/run/scenario.js";
 import { studyColdWalk, studyReferenceCounts } from "../study/two-dimensional-walk.js";
 import { studyWalkFigures } from "../study/walk-figures.js";
 import { plotBreakdown } from "./breakdown.js";
@@ -40,7 +38,6 @@ import { exitRowsTable, plotExitRows } from "./exit-rows.js";
 import { exitTable, plotExits, tableExits } from "./exits.js";
 import type { Report } from "./export.js";
 import { plotFastMmio } from "./fast-mmio.js";
-import type { Figure } from "./figure.js";
 import { geometryOptions } from "./geometry-options.js";
 import { plotLifeOfFault } from "./life-of-a-fault.js";
 import {
@@ -52,9 +49,9 @@ import {
 } from "./load-latency.js";
 import { mailTable } from "./mail-table.js";
 import { plotNestedWalks } from "./nested-walks.js";
-import type { Records } from "./records.js";
 import { plotReferenceCounts } from "./reference-counts.js";
-import { figureText } from "./save.js";
+import { figureOnly, type Study, scenarioOption, study, withRows } from "./study-entry.js";
+import { THREAD_STUDIES } from "./thread/studies.js";
 import { plotTornado } from "./tornado.js";
 import { plotWalk } from "./walk.js";
 import { tableWalkFigures, walkFiguresTable } from "./walk-figures.js";
@@ -67,44 +64,12 @@ export interface StudyDescription {
   readonly options: readonly FieldDescription[];
 }
 
-/** What a study yields, as a report shows it. */
-interface Shown {
-  /** In full; JSON. */
-  readonly study: { readonly provenance: Provenance };
-  /** The mail. */
-  readonly text: string;
-  readonly figures?: Report["figures"];
-  readonly tables?: Readonly<Record<string, Records>>;
-}
-
-interface Study {
-  readonly summary: string;
-  readonly options: z.ZodType<object>;
-  /** @param options as the schema has parsed them */
-  readonly show: (options: object) => Shown | Promise<Shown>;
-}
-
-/** Fields that are not there rather than undefined. */
-type Exact<T> = T extends object ? { [Key in keyof T]: Exact<Exclude<T[Key], undefined>> } : T;
-
-function study<Schema extends z.ZodType<object>>(
-  summary: string,
-  options: Schema,
-  show: (options: Exact<z.output<Schema>>) => Shown | Promise<Shown>,
-): Study {
-  return { summary, options, show: (parsed) => show(parsed as Exact<z.output<Schema>>) };
-}
-
 const seed = integer(0, 0xffff_ffff, "seed").optional();
 const cpu = oneOf(cpuNames(), "processor");
 const finite = (what: string) => number(what, "a finite number", Number.isFinite);
 const range = { low: finite("lowest cycles"), high: finite("highest cycles") };
 
-/** What `parseScenario()` checks in the study itself. */
-const scenario = z
-  .custom<ScenarioInput>((value) => typeof value === "object" && value !== null, { error: "a scenario" })
-  .describe("a scenario, see exitlab scenario");
-const side = record({ name: text("what it is called"), scenario });
+const side = record({ name: text("what it is called"), scenario: scenarioOption });
 
 const nothing = record({});
 
@@ -211,6 +176,7 @@ const STUDIES: Readonly<Record<string, Study>> = {
       return figureOnly(made, "life-of-a-fault", plotLifeOfFault(made));
     },
   ),
+  ...THREAD_STUDIES,
   comparison: study(
     "two scenarios on one processor: what each takes, and which costs decide the difference",
     record({
@@ -247,7 +213,7 @@ const STUDIES: Readonly<Record<string, Study>> = {
   ),
   exits: study(
     "the exits of a scenario by reason, as perf kvm stat reports them",
-    record({ scenario }),
+    record({ scenario: scenarioOption }),
     async (options) => {
       const exits = await studyExits(options.scenario);
       const provenance = { ...exits.provenance, command: studyCommand("exits", options) };
@@ -285,26 +251,17 @@ export async function studyReport(name: string, options: object = {}): Promise<R
   }
   const { summary, options: schema, show } = STUDIES[name];
   const parsed = parseInput(schema, options, `study ${name}`);
-  const { study: made, text: mail, figures = {}, tables = {} } = await show(parsed);
+  const { study: made, text: mail, short, figures = {}, tables = {} } = await show(parsed);
   return {
     title: `${name}: ${summary}`,
     provenance: made.provenance,
     scenario: { study: name, options: parsed },
     rows: made,
     text: mail,
+    ...(short !== undefined && { short }),
     figures,
     tables,
   };
-}
-
-/** A study whose figure says it all: its mail has the figure's numbers. */
-function figureOnly(made: Shown["study"], name: string, figure: Figure): Shown {
-  return { study: made, text: figureText(figure), figures: { [name]: figure } };
-}
-
-/** The tables that have a row. */
-function withRows(tables: Readonly<Record<string, Records>>): Readonly<Record<string, Records>> {
-  return Object.fromEntries(Object.entries(tables).filter(([, rows]) => rows.length > 0));
 }
 
 function isPowerOfTwo(draws: number): boolean {

@@ -5,6 +5,7 @@
 import { loadCpu } from "../cost/cpu-profile.js";
 import { InputError } from "../cost/input.js";
 import { nameOf } from "../study/sweep/point.js";
+import { shownValue } from "../study/sweep/shown-value.js";
 import type { SweepResult, SweepRow } from "../study/sweep/sweep.js";
 import { Figure, plotlyText } from "./figure.js";
 import { type Ends, range } from "./format.js";
@@ -166,7 +167,7 @@ function placeOf(values: SweepRow["values"], x: SweepPlot["x"]): string | number
   if (typeof x === "function") return x(values);
   const { [x]: at } = values;
   if (at === undefined) throw new Error(`${x}: is no field that varies in the sweep`);
-  return typeof at === "number" || typeof at === "string" ? at : JSON.stringify(at);
+  return typeof at === "number" ? at : shownValue(x, at);
 }
 
 function meanOf(values: readonly number[]): number {

@@ -4,6 +4,7 @@
  */
 import { interruptible } from "../study/sweep/interrupt.js";
 import { shownValues } from "../study/sweep/point.js";
+import { shownValue } from "../study/sweep/shown-value.js";
 import type { SweepInput } from "../study/sweep/spec.js";
 import { runSweep, type SweepOptions, type SweepProgress, type SweepResult } from "../study/sweep/sweep.js";
 import { displayLine } from "./display.js";
@@ -68,16 +69,14 @@ export function tableSweep(
 ): Records {
   return rows.map((row) => ({
     ...Object.fromEntries(
-      Object.entries(shownValues(row.values)).map(([field, value]) => [field, cell(value)]),
+      Object.entries(shownValues(row.values)).map(([field, value]) => [field, cell(field, value)]),
     ),
     ...Object.fromEntries(Object.entries(figures).map(([column, figure]) => [column, figure(row)])),
   }));
 }
 
-function cell(value: unknown): string | number | boolean {
-  return typeof value === "number" || typeof value === "boolean" || typeof value === "string"
-    ? value
-    : JSON.stringify(value);
+function cell(field: string, value: unknown): string | number | boolean {
+  return typeof value === "number" || typeof value === "boolean" ? value : shownValue(field, value);
 }
 
 interface ProgressLine {

@@ -155,6 +155,11 @@ export function wrapText(text: string, width: number = MAIL_WIDTH): string {
   return fillLines(asciiText(text.replaceAll(/\s+/g, " ")), width).join("\n");
 }
 
+/** An item of a list of such paragraphs. */
+export function listItem(text: string): string {
+  return `- ${wrapText(text, MAIL_WIDTH - 2).replaceAll("\n", "\n  ")}`;
+}
+
 /** The words of a text in lines of at most so many characters. */
 export function fillLines(text: string, width: number): string[] {
   const lines: string[] = [];

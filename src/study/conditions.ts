@@ -1,5 +1,6 @@
 /** Under which conditions a figure holds, so far as a reader asks for them first: processor, kernel, mitigations, open switches. */
 import { DEFAULT_SWITCHES, type Switches } from "../x86/cpu.js";
+import { patchName } from "./run/patch-source.js";
 import type { Scenario } from "./run/scenario.js";
 
 /** Each list without repetitions, in the order in which its values first occur. */
@@ -28,7 +29,9 @@ export function conditionsOf(machines: readonly Conditioned[]): Conditions {
   const names = Object.keys(DEFAULT_SWITCHES) as (keyof Switches)[];
   return {
     cpus: distinct(({ cpu }) => cpu),
-    kernels: distinct(({ kernel, patches = [] }) => kernel && [kernel, ...patches].join(" + ")),
+    kernels: distinct(
+      ({ kernel, patches = [] }) => kernel && [kernel, ...patches.map(patchName)].join(" + "),
+    ),
     mitigations: distinct(({ kernel, mitigations = "off" }) => kernel && mitigations),
     switches: Object.fromEntries(
       names.map((name) => [name, distinct(({ switches = DEFAULT_SWITCHES }) => String(switches[name]))]),

@@ -18,6 +18,7 @@ import { parseScenario, type Scenario } from "./run/scenario.js";
 import { canonicalJson } from "./sweep/canonical-json.js";
 import { withField } from "./sweep/field-path.js";
 import { nameOf } from "./sweep/point.js";
+import { jsonText } from "./sweep/shown-value.js";
 import type { Json } from "./sweep/spec.js";
 import type { SweepResult, SweepRow } from "./sweep/sweep.js";
 import { type Field, type GridAxis, NUMBERS } from "./zero-contour.js";
@@ -220,11 +221,11 @@ function sidesOf(
 ): [base: Json, other: Json] {
   const { by } = options;
   const values = valuesOf(varying, "by", by);
-  const allowed = values.map((value) => JSON.stringify(value)).join(", ");
+  const allowed = values.map((value) => jsonText(by, value)).join(", ");
   const named = (option: "base" | "new") => {
     const { [option]: value } = options;
     if (value === undefined) return undefined;
-    const found = values.find((known) => keyOf([known]) === keyOf([value]));
+    const found = values.find((known) => jsonText(by, known) === jsonText(by, value));
     if (found === undefined) throw new InputError(option, notAllowed(value), `one of ${allowed}`);
     return found;
   };

@@ -234,8 +234,8 @@ class Life {
     this.eventfd = this.vm.eventfdCtxFdget(this.fd);
     this.setMemslot(RAM_SLOT, 0, RAM, "2M");
     const tables = new GuestTables(this.vm, 0, pageOf(RAM));
-    tables.mapIdentity(0, 1, false);
-    tables.mapIdentity(this.gfn, this.gfn + 1, false);
+    tables.mapIdentity(0, 1, "4K");
+    tables.mapIdentity(this.gfn, this.gfn + 1, "4K");
     // KVM's tables map the guest's, and the processor has used them.
     this.access("load", 0);
     this.vm.trace = this.trace;

@@ -6,6 +6,7 @@ import type { ExitsStudy } from "./exits.js";
 import type { RunPrice } from "./price.js";
 import type { Run } from "./run/run.js";
 import { parseScenario } from "./run/scenario.js";
+import { INCIDENT_KINDS } from "./run/semantics.js";
 
 const text = z.string({ error: "text" });
 const figure = z.number({ error: "a number" });
@@ -87,12 +88,27 @@ const exits = some({
   ),
 });
 
+const semantics = some({
+  kicks: figure,
+  kicksByUserspace: figure,
+  doorbellReads: figure,
+  incidents: z.partialRecord(
+    z.enum(INCIDENT_KINDS),
+    some({
+      count: figure,
+      first: some({ instruction: figure, vcpu: figure, op: text, expected: text, happened: text }),
+    }),
+    { error: "incidents by kind" },
+  ),
+});
+
 const runJson = some({
   scenario: z.unknown(),
   accesses: figure.positive({ error: "a number of accesses" }),
   counts,
   pmu: counts,
   signals: each(figure),
+  semantics: semantics.optional(),
   precision: some({ mean: figure, halfWidth: figure, warmUp: figure, reached: z.boolean() }).optional(),
   recording: some({ lines: figure, steps: figure, leftOut: counts, notes: texts }).optional(),
   price,

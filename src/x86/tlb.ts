@@ -24,8 +24,9 @@ const SIZE_4M = 3;
 /** In place of a size. */
 const NONE = -1;
 
-/** Pages of 4 Kbyte in a page of 2 Mbyte. */
+/** Pages of 4 Kbyte in a page of 2 Mbyte, and of 1 Gbyte. */
 export const PAGES_2M = 2 ** 9;
+export const PAGES_1G = 2 ** 18;
 
 /** Bits of a page number inside a page, by size. */
 const SHIFTS = [0, 9, 18, 10];

@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { exitlab, file } from "./exitlab.js";
-import { wordsOf } from "./repeat.js";
+import { exitlab, file, inProcess, wordsOf } from "./exitlab.js";
 
 const scenario = {
   cpu: "sandy-bridge-ep",
@@ -14,7 +13,7 @@ const scenario = {
 };
 
 describe("exitlab run", () => {
-  it("prints the counts of a scenario, as text and as JSON", () => {
+  it("prints the counts of a scenario, as text and as JSON", async () => {
     const path = file("scenario.json", JSON.stringify(scenario));
     const text = exitlab(["run", path]);
     expect([text.status, text.stderr]).toEqual([0, ""]);
@@ -24,28 +23,30 @@ describe("exitlab run", () => {
     expect(text.stdout).toMatch(/\nSIMULATED VM-EXIT +Samples.*\nEPT_MISCONFIG +1000 /);
     // Who reads the mail has not the file.
     expect(text.stdout).toMatch(/\nTo repeat:\n {2}npx exitlab run '\{ "cpu":/);
-    const json = JSON.parse(exitlab(["run", path, "--json"]).stdout);
+    const json = JSON.parse((await inProcess(["run", path, "--json"])).stdout);
     expect(json).toMatchObject({ counts: { eventfdSignal: 1000 }, signals: [1000] });
     expect(json.exits).toMatchObject({ samples: 1000, reasons: [{ reason: "EPT_MISCONFIG" }] });
     expect(json.price.provenance.command).toMatch(/^npx exitlab run '\{ .* \}' --json$/);
   });
 
-  it("takes JSON itself in place of a file, and repeats it in its command", () => {
-    const { stdout, stderr, status } = exitlab(["run", JSON.stringify(scenario)]);
+  it("takes JSON itself in place of a file, and repeats it in its command", async () => {
+    const { stdout, stderr, status } = await inProcess(["run", JSON.stringify(scenario)]);
     expect([stderr, status]).toEqual(["", 0]);
     const command = stdout.slice(stdout.indexOf("To repeat:") + "To repeat:".length);
     const again = exitlab(wordsOf(command).slice(2));
     expect(again.stdout).toBe(stdout);
-    expect(exitlab(["run", '{"cpu"']).stderr).toMatch(
+    expect((await inProcess(["run", '{"cpu"'])).stderr).toMatch(
       /^exitlab: JSON: .*; allowed: a readable file with JSON, or JSON/,
     );
-    expect(exitlab(["run", '{"cpus":1}']).stderr).toMatch(/^exitlab: scenario: cpus: is an unknown field/);
+    expect((await inProcess(["run", '{"cpus":1}'])).stderr).toMatch(
+      /^exitlab: scenario: cpus: is an unknown field/,
+    );
   });
 
-  it("prints the cycles under their conditions, with every cost in them and its source", () => {
+  it("prints the cycles under their conditions, with every cost in them and its source", async () => {
     const path = file("scenario.json", JSON.stringify(scenario));
-    const { stdout } = exitlab(["run", path]);
-    const { price } = JSON.parse(exitlab(["run", path, "--json"]).stdout);
+    const { stdout } = await inProcess(["run", path]);
+    const { price } = JSON.parse((await inProcess(["run", path, "--json"])).stdout);
     expect(stdout).toMatch(/\ntotal +\d+ +\d+\.\.\d+\n/);
     const words = stdout.replaceAll(/\s+/g, " ");
     expect(words).toContain(
@@ -77,9 +78,9 @@ describe("exitlab run", () => {
     ],
   };
 
-  it("takes the costs of a calibrated profile, which name their measurement", () => {
+  it("takes the costs of a calibrated profile, which name their measurement", async () => {
     const args = ["--costs", file("profile.json", JSON.stringify(profile))];
-    const { stdout, stderr, status } = exitlab([
+    const { stdout, stderr, status } = await inProcess([
       "run",
       file("scenario.json", JSON.stringify(scenario)),
       ...args,
@@ -102,10 +103,10 @@ describe("exitlab run", () => {
       'costs: "tea" is not allowed; allowed: one of walkReferenceL1',
     ],
     [{ costs: [{ ...profile.costs[0], source: "" }] }, "profile.json: costs[0].source"],
-  ])("refuses a cost profile with %o", (change, message) => {
+  ])("refuses a cost profile with %o", async (change, message) => {
     const costs = file("profile.json", JSON.stringify({ ...profile, ...change }));
     const path = file("scenario.json", JSON.stringify(scenario));
-    const { stdout, stderr, status } = exitlab(["run", path, "--costs", costs]);
+    const { stdout, stderr, status } = await inProcess(["run", path, "--costs", costs]);
     expect([stdout, status]).toEqual(["", 1]);
     expect(stderr).toContain(message);
   });
@@ -132,27 +133,30 @@ describe("exitlab run", () => {
       /ioeventfds\[0\]\.len: 3 is not allowed; allowed: length of the ioeventfd, 0/,
     ],
     ["text that is no JSON", "{", /scenario\.json: .*JSON/],
-  ])("refuses %s with field, value and what is allowed", (_, content, message) => {
-    const { stdout, stderr, status } = exitlab(["run", file("scenario.json", content)]);
+  ])("refuses %s with field, value and what is allowed", async (_, content, message) => {
+    const { stdout, stderr, status } = await inProcess(["run", file("scenario.json", content)]);
     expect([stdout, status]).toEqual(["", 1]);
     expect(stderr).toMatch(message);
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
-  it("counts per access of all vCPUs", () => {
-    const { stdout } = exitlab(["run", file("scenario.json", JSON.stringify({ ...scenario, vcpus: 2 }))]);
+  it("counts per access of all vCPUs", async () => {
+    const { stdout } = await inProcess([
+      "run",
+      file("scenario.json", JSON.stringify({ ...scenario, vcpus: 2 })),
+    ]);
     expect(stdout).toContain("\nRun: 2000 accesses by 2 vCPUs, store\n");
     expect(stdout).toMatch(/\neventfdSignal +2000 +1\.0000\n/);
   });
 
-  it("writes the last events as ftrace text that says it is simulated", () => {
+  it("writes the last events as ftrace text that says it is simulated", async () => {
     const path = file("scenario.json", JSON.stringify({ ...scenario, accesses: 3 }));
     const out = join(dirname(path), "trace.txt");
-    expect(exitlab(["run", path, "--ftrace", out]).status).toBe(0);
+    expect((await inProcess(["run", path, "--ftrace", out])).status).toBe(0);
     const text = readFileSync(out, "utf8");
     expect(text).toMatch(/^# SIMULATED/);
     expect(text.match(/ kvm_exit: reason EPT_MISCONFIG rip 0x400000 info /g)).toHaveLength(3);
-    const { stderr, status } = exitlab(["run", path, "--ftrace", "/nowhere/trace.txt"]);
+    const { stderr, status } = await inProcess(["run", path, "--ftrace", "/nowhere/trace.txt"]);
     expect(status).toBe(1);
     expect(stderr).toContain("--ftrace: ENOENT");
   });
@@ -168,8 +172,8 @@ describe("exitlab conform", () => {
   const table = join(import.meta.dirname, "../conformance/eptp.jsonl");
   const wrong = readFileSync(table, "utf8").replace('"r":0', '"r":1');
 
-  it("counts the rows that agree, and succeeds", () => {
-    const { stdout, status } = exitlab(["conform", table]);
+  it("counts the rows that agree, and succeeds", async () => {
+    const { stdout, status } = await inProcess(["conform", table]);
     expect([stdout, status]).toEqual(["57 passed, 0 failed, 0 skipped\n", 0]);
   });
 
@@ -181,20 +185,20 @@ describe("exitlab conform", () => {
     expect(status).toBe(1);
   });
 
-  it("takes several tables, names each, and fails if any does", () => {
-    const { stdout, status } = exitlab(["conform", file("wrong.jsonl", wrong), table]);
+  it("takes several tables, names each, and fails if any does", async () => {
+    const { stdout, status } = await inProcess(["conform", file("wrong.jsonl", wrong), table]);
     expect(stdout).toContain(`${table}: 57 passed, 0 failed, 0 skipped`);
     expect(status).toBe(1);
   });
 
-  it("reports a malformed row by its line, and fails", () => {
-    const { stdout, status } = exitlab(["conform", file("broken.jsonl", "{}}\n")]);
+  it("reports a malformed row by its line, and fails", async () => {
+    const { stdout, status } = await inProcess(["conform", file("broken.jsonl", "{}}\n")]);
     expect(stdout).toContain("0 passed, 1 failed, 0 skipped\nline 1: expected a row of the format");
     expect(status).toBe(1);
   });
 
-  it("refuses a table of no known kind, by its fields", () => {
-    const { stderr, status } = exitlab(["conform", file("odd.jsonl", '{"i":0,"hits":1}\n')]);
+  it("refuses a table of no known kind, by its fields", async () => {
+    const { stderr, status } = await inProcess(["conform", file("odd.jsonl", '{"i":0,"hits":1}\n')]);
     expect([stderr, status]).toEqual([
       expect.stringContaining("has the fields i, hits, of no kind of table"),
       1,

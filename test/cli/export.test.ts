@@ -1,21 +1,24 @@
-/** `exitlab export` of the built command line: a sweep, a run and a scenario as folders. */
+/** `exitlab export`: a sweep, a run and a scenario as folders. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { LINES } from "../../src/report/theme.js";
-import { BASE, SWEEP } from "../study/sweep/fixture.js";
-
-const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
+import type { SweepInput } from "../../src/study/sweep/spec.js";
+import { runSweep } from "../../src/study/sweep/sweep.js";
+import { BASE, InThread, SWEEP } from "../study/sweep/fixture.js";
+import { inProcess, MAIN } from "./exitlab.js";
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "exitlab-"));
 });
 
-const exitlab = (...args: string[]) =>
-  spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: folder });
+const exitlab = (...args: string[]) => inProcess(args, folder);
+/** Runs a sweep into a folder, as `exitlab sweep` does with threads. */
+const sweep = (input: SweepInput, out: string) =>
+  runSweep(input, { executor: new InThread(), out: join(folder, out) });
 const read = (...path: string[]) => readFileSync(join(folder, ...path), "utf8");
 const json = (...path: string[]) => JSON.parse(read(...path));
 
@@ -39,9 +42,9 @@ function repeat(command: string): void {
 }
 
 describe("exitlab export of a sweep", () => {
-  it("has cycles over a field, a line for each value of the others, and a table of all rows", () => {
-    exitlab("sweep", write("sweep.json", SWEEP));
-    const { stdout, stderr, status } = exitlab(
+  it("has cycles over a field, a line for each value of the others, and a table of all rows", async () => {
+    await sweep(SWEEP, "out/doorbells");
+    const { stdout, stderr, status } = await exitlab(
       "export",
       "out/doorbells",
       "--out",
@@ -88,10 +91,10 @@ describe("exitlab export of a sweep", () => {
     expect(first).toMatch(/^v4\.2,0,1,/);
   });
 
-  it("takes another field for the axis, and its file in place of its folder", () => {
-    exitlab("sweep", write("sweep.json", SWEEP), "--out", "mine");
+  it("takes another field for the axis, and its file in place of its folder", async () => {
+    await sweep(SWEEP, "mine");
     const field = "workload[reads].weight";
-    const { status } = exitlab(
+    const { status } = await exitlab(
       "export",
       "mine/results.jsonl",
       "--out",
@@ -107,42 +110,49 @@ describe("exitlab export of a sweep", () => {
       ["kernel=v4.2", [0, 1]],
       ["kernel=v6.19", [0, 1]],
     ]);
-    const { stderr } = exitlab("export", "mine", "--out", "report", "--x", "vcpus");
+    const { stderr } = await exitlab("export", "mine", "--out", "report", "--x", "vcpus");
     expect(stderr).toContain(
       'x: "vcpus" is not allowed: it does not vary in the sweep; allowed: kernel, workload[reads].weight',
     );
   });
 
-  it("is made again by one command line", () => {
-    exitlab("sweep", write("sweep.json", SWEEP), "--out", "mine");
-    exitlab("export", "mine", "--out", "report", "--formats", "csv");
+  it("is made again by one command line", async () => {
+    await sweep(SWEEP, "mine");
+    await exitlab("export", "mine", "--out", "report", "--formats", "csv");
     repeat(`${json("report", "provenance.json").command} --formats csv`);
     for (const name of readdirSync(join(folder, "report")))
       expect([name, read("out", "doorbells", "report", name)]).toEqual([name, read("report", name)]);
   });
 
-  it("has a mark for fields whose values go together, and several figures where there are many lines", () => {
+  it("has a mark for fields whose values go together, and several figures where there are many lines", async () => {
     const { base, name } = SWEEP;
     const zip = [
       { "workload[reads].weight": [0, 1, 2, 3, 4, 5, 6], accesses: [50, 60, 70, 80, 90, 100, 110] },
     ];
-    exitlab("sweep", write("sweep.json", { name, base, zip, seeds: 1 }));
-    exitlab("export", "out/doorbells", "--out", "zipped", "--formats", "json");
+    await sweep({ name, base, zip, seeds: 1 }, "out/doorbells");
+    await exitlab("export", "out/doorbells", "--out", "zipped", "--formats", "json");
     const [line] = json("zipped", "cycles.json").data;
     expect([line.name, line.x[1]]).toEqual(["doorbells", "workload[reads].weight=1 accesses=60"]);
 
     const weights = Array.from({ length: LINES.length + 1 }, (_, weight) => weight);
     const axes = { accesses: weights.map((weight) => 50 + weight), "workload[reads].weight": weights };
-    exitlab("sweep", write("sweep.json", { name: "wide", base, axes, seeds: 1 }));
-    exitlab("export", "out/wide", "--out", "wide", "--formats", "json");
+    await sweep({ name: "wide", base, axes, seeds: 1 }, "out/wide");
+    await exitlab("export", "out/wide", "--out", "wide", "--formats", "json");
     const figures = ["cycles.json", "cycles-2.json"].map((file) => json("wide", file));
     expect(figures.map(({ data }) => data.length)).toEqual([LINES.length, 1]);
     expect(figures[0].layout.title.text).toContain(`lines 1 to ${LINES.length} of ${weights.length}`);
   });
 
-  it("names the points that failed", () => {
-    exitlab("sweep", write("sweep.json", { ...SWEEP, axes: { kernel: ["v3.9", "v4.2"] } }));
-    const { stdout, status } = exitlab("export", "out/doorbells", "--out", "report", "--formats", "csv");
+  it("names the points that failed", async () => {
+    await sweep({ ...SWEEP, axes: { kernel: ["v3.9", "v4.2"] } }, "out/doorbells");
+    const { stdout, status } = await exitlab(
+      "export",
+      "out/doorbells",
+      "--out",
+      "report",
+      "--formats",
+      "csv",
+    );
     expect(status).toBe(0);
     expect(stdout.replaceAll(/\s+/g, " ")).toContain(
       "Failed: kernel=v3.9 seed=1 (scenario: doorbells.len: 0 is not",
@@ -150,12 +160,12 @@ describe("exitlab export of a sweep", () => {
     expect(json("report", "rows.json").failed).toHaveLength(2);
   });
 
-  it("refuses results of another version of the simulation", () => {
-    exitlab("sweep", write("sweep.json", SWEEP));
+  it("refuses results of another version of the simulation", async () => {
+    await sweep(SWEEP, "out/doorbells");
     const old = read("out", "doorbells", "results.jsonl")
       .replace(/"core":"[0-9a-f]{8}"/, '"core":"01234567"')
       .replaceAll(/"key":"[0-9a-f]{4}/g, '"key":"0000');
-    const { stderr, status } = exitlab("export", write("old.jsonl", old), "--out", "report");
+    const { stderr, status } = await exitlab("export", write("old.jsonl", old), "--out", "report");
     expect(status).toBe(1);
     expect(stderr).toMatch(
       /old\.jsonl: has no result for kernel=v4\.2 .* under this version of the simulation; they are of version 01234567, and this is/,
@@ -164,11 +174,11 @@ describe("exitlab export of a sweep", () => {
 });
 
 describe("exitlab export of a run", () => {
-  it("is that of the JSON that run printed, and of the scenario itself", () => {
+  it("is that of the JSON that run printed, and of the scenario itself", async () => {
     const scenario = write("scenario.json", BASE);
-    write("run.json", exitlab("run", scenario, "--json").stdout);
-    const ofRun = exitlab("export", "run.json", "--out", "of-run", "--formats", "csv");
-    const ofScenario = exitlab("export", scenario, "--out", "of-scenario", "--formats", "csv");
+    write("run.json", (await exitlab("run", scenario, "--json")).stdout);
+    const ofRun = await exitlab("export", "run.json", "--out", "of-run", "--formats", "csv");
+    const ofScenario = await exitlab("export", scenario, "--out", "of-scenario", "--formats", "csv");
     expect([ofRun.stderr, ofRun.status, ofScenario.stderr, ofScenario.status]).toEqual(["", 0, "", 0]);
     const files = readdirSync(join(folder, "of-run")).sort();
     expect(files).toEqual([
@@ -194,10 +204,10 @@ describe("exitlab export of a run", () => {
     );
   });
 
-  it("is made again by one command line", () => {
+  it("is made again by one command line", async () => {
     const scenario = JSON.stringify({ ...BASE, name: "it's" });
-    write("run.json", exitlab("run", scenario, "--json").stdout);
-    exitlab("export", "run.json", "--out", "report", "--formats", "csv");
+    write("run.json", (await exitlab("run", scenario, "--json")).stdout);
+    await exitlab("export", "run.json", "--out", "report", "--formats", "csv");
     const before = readdirSync(join(folder, "report")).map((name) => [name, read("report", name)]);
     const { command } = json("report", "provenance.json");
     write("run.json", "");
@@ -222,21 +232,21 @@ describe("exitlab export of a run", () => {
     ],
     ["half a run", { scenario: BASE, accesses: 50, counts: {}, signals: [] }, "x.json: pmu: is missing"],
     ["text", "hello", "x.json: "],
-  ])("refuses %s", (_, content, message) => {
-    const { stdout, stderr, status } = exitlab("export", write("x.json", content), "--out", "report");
+  ])("refuses %s", async (_, content, message) => {
+    const { stdout, stderr, status } = await exitlab("export", write("x.json", content), "--out", "report");
     expect([stdout, status]).toEqual(["", 1]);
     expect(stderr).toContain(message);
     expect(stderr.trim().split("\n")).toHaveLength(1);
   });
 
-  it("refuses a folder without results, an axis for a run, and to write nowhere", () => {
-    expect(exitlab("export", ".", "--out", "report").stderr).toMatch(
+  it("refuses a folder without results, an axis for a run, and to write nowhere", async () => {
+    expect((await exitlab("export", ".", "--out", "report")).stderr).toMatch(
       /results\.jsonl: ENOENT.*; allowed: a result file of a sweep/,
     );
     expect(
-      exitlab("export", write("scenario.json", BASE), "--out", "report", "--x", "vcpus").stderr,
+      (await exitlab("export", write("scenario.json", BASE), "--out", "report", "--x", "vcpus")).stderr,
     ).toContain("--x: is for sweeps");
-    expect(exitlab("export", "scenario.json").stderr).toContain(
+    expect((await exitlab("export", "scenario.json")).stderr).toContain(
       "required option '--out <folder>' not specified",
     );
   });

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { exitlab, file } from "./exitlab.js";
+import { exitlab, file, inProcess } from "./exitlab.js";
 
 const ROWS = join(import.meta.dirname, "../../data/measurements/pci-testdev-2013.csv");
 
@@ -10,39 +10,57 @@ describe("exitlab study", () => {
   it("lists the studies, each with what it is about", () => {
     const { stdout, stderr, status } = exitlab(["study"]);
     expect([status, stderr]).toEqual([0, ""]);
-    expect(stdout.trimEnd().split("\n")).toHaveLength(10);
+    expect(stdout.trimEnd().split("\n")).toHaveLength(19);
     expect(stdout).toMatch(/^cold-walk +the two-dimensional walk with nothing cached, entry by entry$/m);
   });
 
-  it("prints a study's mail, and its JSON", () => {
-    const { stdout, stderr, status } = exitlab(["study", "cold-walk"]);
+  it("prints a study's mail, and its JSON", async () => {
+    const { stdout, stderr, status } = await inProcess(["study", "cold-walk"]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(/^SIMULATED, not hardware\n/);
     expect(stdout).toMatch(/\nTo repeat:\n {2}npx exitlab study cold-walk\n$/);
-    const { steps } = JSON.parse(exitlab(["study", "cold-walk", "--json"]).stdout);
+    const { steps } = JSON.parse((await inProcess(["study", "cold-walk", "--json"])).stdout);
     expect(steps).toHaveLength(24);
   });
 
-  it("takes options as JSON or in a file", () => {
-    const options = JSON.stringify({ kernel: "v6.19" });
-    const { stdout, status } = exitlab(["study", "life-of-a-fault", "--options", options]);
-    expect(status).toBe(0);
-    expect(stdout).toContain("Linux 6.19");
-    expect(exitlab(["study", "life-of-a-fault", "--options", file("options.json", options)]).stdout).toBe(
-      stdout,
-    );
+  it("answers the thread in short, with the sweep of its settings", () => {
+    const cwd = mkdtempSync(join(tmpdir(), "exitlab-"));
+    const { stdout, stderr, status } = exitlab(["study", "thread", "--short"], { cwd });
+    expect([status, stderr]).toEqual([0, ""]);
+    const text = stdout.replaceAll(/\s+/g, " ");
+    expect(text).toContain("The question: a kick takes ");
+    expect(text).toContain("Of a core the patch takes, less what its base takes: ");
+    expect(text).not.toContain("The objections, measured");
+    expect(readdirSync(join(cwd, "out"))).toEqual(["thread-short"]);
   });
 
-  it("describes the options in the help of each study", () => {
-    const { stdout, status } = exitlab(["study", "life-of-a-fault", "--help"]);
+  it("takes options as JSON or in a file", async () => {
+    const options = JSON.stringify({ kernel: "v6.19" });
+    const { stdout, status } = await inProcess(["study", "life-of-a-fault", "--options", options]);
+    expect(status).toBe(0);
+    expect(stdout).toContain("Linux 6.19");
+    expect(
+      (await inProcess(["study", "life-of-a-fault", "--options", file("options.json", options)])).stdout,
+    ).toBe(stdout);
+  });
+
+  it("describes the options in the help of each study", async () => {
+    const { stdout, status } = await inProcess(["study", "life-of-a-fault", "--help"]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/\nFields of --options:\n {2}kernel\n {6}one of v3\.9, v4\.2/);
     expect(stdout).toMatch(/\nExample:\n {2}exitlab study life-of-a-fault --out out\n/);
   });
 
-  it("writes the figures in the formats that are asked for, and says where all files are", () => {
+  it("writes the figures in the formats that are asked for, and says where all files are", async () => {
     const out = join(mkdtempSync(join(tmpdir(), "exitlab-")), "out");
-    const { stdout, stderr, status } = exitlab(["study", "cold-walk", "--out", out, "--formats", "csv,txt"]);
+    const { stdout, stderr, status } = await inProcess([
+      "study",
+      "cold-walk",
+      "--out",
+      out,
+      "--formats",
+      "csv,txt",
+    ]);
     expect([status, stderr]).toEqual([0, ""]);
     const files = [
       "cold-walk.csv",
@@ -74,15 +92,22 @@ describe("exitlab study", () => {
     ],
     [["nested-walks", "--options", "{"], "JSON: "],
     [["nested-walks", "--options", "/nowhere.json"], "/nowhere.json: ENOENT"],
-  ])("refuses %j", (args, message) => {
-    const { stdout, stderr, status } = exitlab(["study", ...args]);
+  ])("refuses %j", async (args, message) => {
+    const { stdout, stderr, status } = await inProcess(["study", ...args]);
     expect([stdout, status]).toEqual(["", 1]);
     expect(stderr).toContain(message);
   });
 
-  it("refuses a format that is not known before the study runs", () => {
+  it("refuses a format that is not known before the study runs", async () => {
     const out = join(mkdtempSync(join(tmpdir(), "exitlab-")), "out");
-    const { stdout, stderr, status } = exitlab(["study", "cold-walk", "--out", out, "--formats", "svg,gif"]);
+    const { stdout, stderr, status } = await inProcess([
+      "study",
+      "cold-walk",
+      "--out",
+      out,
+      "--formats",
+      "svg,gif",
+    ]);
     expect([stdout, status, existsSync(out)]).toEqual(["", 1, false]);
     expect(stderr).toContain(
       '--formats: "gif" is not allowed; allowed: a list of some of html, svg, png, pdf',
@@ -91,8 +116,8 @@ describe("exitlab study", () => {
 });
 
 describe("exitlab study pci-testdev", () => {
-  it("prints a mail: ASCII, at most 75 columns, headed as simulated, with model, calibration and seed", () => {
-    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--seed", "3"]);
+  it("prints a mail: ASCII, at most 75 columns, headed as simulated, with model, calibration and seed", async () => {
+    const { stdout, stderr, status } = await inProcess(["study", "pci-testdev", "--seed", "3"]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(
       /^SIMULATED, not hardware\nexitlab \d+\.\d+\.\d+, model [0-9a-f]{8}, data [0-9a-f]{8}, seed 3\nCosts: fitted to QEMU/,
@@ -108,7 +133,7 @@ describe("exitlab study pci-testdev", () => {
   it("writes everything but pictures without a browser, says what is missing in a line, and succeeds", () => {
     const out = join(mkdtempSync(join(tmpdir(), "exitlab-")), "out");
     const nowhere = { PATH: "", EXITLAB_CHROMIUM: "" };
-    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--out", out], nowhere);
+    const { stdout, stderr, status } = exitlab(["study", "pci-testdev", "--out", out], { env: nowhere });
     expect(status).toBe(0);
     expect(stderr).toMatch(/^exitlab: not written: breakdown\.svg, .*Chromium.*\n$/);
     expect(readdirSync(out).sort()).toEqual([
@@ -126,8 +151,8 @@ describe("exitlab study pci-testdev", () => {
     expect(stdout).toContain(readFileSync(join(out, "mail.txt"), "utf8"));
   });
 
-  it("takes another range for a cost, and repeats it in its command", () => {
-    const { stdout, status } = exitlab([
+  it("takes another range for a cost, and repeats it in its command", async () => {
+    const { stdout, status } = await inProcess([
       "study",
       "pci-testdev",
       "--cost",
@@ -140,9 +165,14 @@ describe("exitlab study pci-testdev", () => {
     expect(stdout.replaceAll(/\s+\\?\s*/g, " ")).toContain("--cost fastPioOut=20..60 --cost vmread=10..20");
   });
 
-  it("fits rows of one's own", () => {
+  it("fits rows of one's own", async () => {
     const mine = readFileSync(ROWS, "utf8").replace("8796", "9100");
-    const { stdout, status } = exitlab(["study", "pci-testdev", "--measurement", file("mine.csv", mine)]);
+    const { stdout, status } = await inProcess([
+      "study",
+      "pci-testdev",
+      "--measurement",
+      file("mine.csv", mine),
+    ]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/mmio-no-eventfd +9100 +9100/);
   });
@@ -158,8 +188,8 @@ describe("exitlab study pci-testdev", () => {
       readFileSync(ROWS, "utf8").replace("8796", "1000"),
       "no costs within their ranges meet the measured rows on sandy-bridge-ep with l1 evicted",
     ],
-  ])("refuses %s", (_, csv, message) => {
-    const { stdout, stderr, status } = exitlab([
+  ])("refuses %s", async (_, csv, message) => {
+    const { stdout, stderr, status } = await inProcess([
       "study",
       "pci-testdev",
       "--measurement",
@@ -184,8 +214,8 @@ describe("exitlab study pci-testdev", () => {
       ["--seed", "4294967296"],
       "seed: 4294967296 is not allowed; allowed: seed, a whole number from 0 to 4294967295",
     ],
-  ])("refuses %s", (args, message) => {
-    const { stderr, status } = exitlab(["study", "pci-testdev", ...args]);
+  ])("refuses %s", async (args, message) => {
+    const { stderr, status } = await inProcess(["study", "pci-testdev", ...args]);
     expect(status).toBe(1);
     expect(stderr).toContain(message);
   });

@@ -1,14 +1,15 @@
-/** Sweeps by the command line, with the compiled package: threads, signals, files, exit codes. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+/** Sweeps by the command line: threads, signals, files, exit codes. */
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it } from "vitest";
+import { parseShard } from "../../src/study/sweep/shard.js";
+import { runSweep } from "../../src/study/sweep/sweep.js";
 import { Random } from "../../src/workload/random.js";
-import { BASE, SWEEP } from "../study/sweep/fixture.js";
-
-const MAIN = join(import.meta.dirname, "../../dist/cli/main.js");
+import { BASE, InThread, SWEEP } from "../study/sweep/fixture.js";
+import { exitlab as built, inProcess, MAIN } from "./exitlab.js";
 
 let folder: string;
 beforeEach(() => {
@@ -21,8 +22,9 @@ function write(name: string, content: object): string {
   return path;
 }
 
-const exitlab = (...args: string[]) =>
-  spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", cwd: folder });
+const exitlab = (...args: string[]) => built(args, { cwd: folder });
+/** For what needs no threads. */
+const here = (...args: string[]) => inProcess(args, folder);
 const results = (out: string) => readFileSync(join(folder, out, "results.jsonl"), "utf8");
 const journal = (out: string) => join(folder, out, "journal.jsonl");
 const linesIn = (path: string) => (existsSync(path) ? readFileSync(path, "utf8").split("\n").length - 1 : 0);
@@ -99,10 +101,10 @@ describe("exitlab sweep", () => {
     ["no shard", JSON.stringify(SWEEP), ["--shard", "4/3"], /shard: "4\/3" is not allowed; allowed: i\/N/],
     ["no workers", JSON.stringify(SWEEP), ["--workers", "0"], /workers: 0 is not allowed/],
     ["half a worker", JSON.stringify(SWEEP), ["--workers", "0.5"], /--workers: "0\.5" is not allowed/],
-  ])("refuses %s with 1", (_, content, args, message) => {
+  ])("refuses %s with 1", async (_, content, args, message) => {
     const path = join(folder, "sweep.json");
     writeFileSync(path, content);
-    const { stdout, stderr, status } = exitlab("sweep", path, ...args);
+    const { stdout, stderr, status } = await here("sweep", path, ...args);
     expect([status, stdout]).toEqual([1, ""]);
     expect(stderr).toMatch(message);
     expect(existsSync(join(folder, "out"))).toBe(false);
@@ -138,7 +140,7 @@ describe("exitlab sweep", () => {
     expect([keys?.length, new Set(keys).size]).toEqual([2000, 2000]);
   }, 300_000);
 
-  it("repairs a last line that was cut, and refuses a damaged one before it by its number", () => {
+  it("repairs a last line that was cut, and refuses a damaged one before it by its number", async () => {
     const path = write("sweep.json", SWEEP);
     exitlab("sweep", path, "--out", "cut");
     const whole = results("cut");
@@ -155,7 +157,7 @@ describe("exitlab sweep", () => {
     const lines = text.split("\n");
     lines[3] = lines[3].replace('"done"', '"dome"');
     writeFileSync(journal("cut"), lines.join("\n"));
-    const { stderr, status } = exitlab("sweep", path, "--out", "cut");
+    const { stderr, status } = await here("sweep", path, "--out", "cut");
     expect(status).toBe(1);
     expect(stderr).toContain("journal.jsonl: line 4");
     expect(readFileSync(journal("cut"), "utf8")).toBe(lines.join("\n"));
@@ -163,7 +165,7 @@ describe("exitlab sweep", () => {
 });
 
 describe("exitlab plan", () => {
-  it("shows each point with its reason, and the time it may take", () => {
+  it("shows each point with its reason, and the time it may take", async () => {
     const path = write("sweep.json", SWEEP);
     const { stdout, status } = exitlab("plan", path);
     expect(status).toBe(0);
@@ -171,17 +173,17 @@ describe("exitlab plan", () => {
     expect(stdout).toMatch(
       /doorbells: 8 points, 0 with a result, 8 to run\nabout [\d.]+ (s|min|h) on \d+ cores, by a pilot\n$/,
     );
-    exitlab("sweep", path);
-    expect(exitlab("plan", path).stdout).toMatch(/doorbells: 8 points, 8 with a result, 0 to run\n$/);
-    expect(JSON.parse(exitlab("plan", path, "--json").stdout)).toMatchObject({ cached: 8, toRun: 0 });
+    await runSweep(SWEEP, { executor: new InThread(), out: join(folder, "out/doorbells") });
+    expect((await here("plan", path)).stdout).toMatch(/doorbells: 8 points, 8 with a result, 0 to run\n$/);
+    expect(JSON.parse((await here("plan", path, "--json")).stdout)).toMatchObject({ cached: 8, toRun: 0 });
   });
 });
 
 describe("exitlab merge", () => {
-  it("refuses what is not complete", () => {
-    const path = write("sweep.json", SWEEP);
-    exitlab("sweep", path, "--shard", "1/3", "--out", "part");
-    const { stderr, status } = exitlab("merge", "part");
+  it("refuses what is not complete", async () => {
+    const shard = parseShard("1/3");
+    await runSweep(SWEEP, { executor: new InThread(), shard, out: join(folder, "part") });
+    const { stderr, status } = await here("merge", "part");
     expect(status).toBe(1);
     expect(stderr).toMatch(
       /exitlab: part: \d of 8 points have no result under this version: .*; allowed: journals that hold/,
@@ -200,14 +202,24 @@ describe("exitlab scenario", () => {
 });
 
 describe("every command", () => {
-  it.each(["study", "run", "export", "scenario", "plan", "sweep", "merge", "worker", "conform"])(
-    "%s has help with an example",
-    (verb) => {
-      const { stdout, status } = exitlab(verb, "--help");
-      expect(status).toBe(0);
-      expect(stdout).toMatch(/Examples?:\n {2}exitlab /);
-    },
-  );
+  it.each([
+    "study",
+    "run",
+    "export",
+    "scenario",
+    "cpus",
+    "calibrate",
+    "plan",
+    "sweep",
+    "merge",
+    "compare",
+    "worker",
+    "conform",
+  ])("%s has help with an example", async (verb) => {
+    const { stdout, status } = await here(verb, "--help");
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/Examples?:\n {2}exitlab /);
+  });
 
   it("and exit codes that the help explains", () => {
     expect(exitlab("--help").stdout).toMatch(/Exit codes:\n {2}0 {4}done\n {2}1 {4}bad input/);

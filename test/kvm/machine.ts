@@ -124,12 +124,12 @@ export class Machine {
   mapLarge(address: number): void {
     const first = Math.floor(address / LARGE) * (LARGE / PAGE);
     for (let page = first; page < first + LARGE / PAGE; page++) this.mapped.add(page);
-    this.tables.mapIdentity(first, first + 1, true);
+    this.tables.mapIdentity(first, first + 1, "2M");
   }
 
   private map(page: number): void {
     if (this.mapped.has(page)) return;
     this.mapped.add(page);
-    this.tables.mapIdentity(page, page + 1, false);
+    this.tables.mapIdentity(page, page + 1, "4K");
   }
 }

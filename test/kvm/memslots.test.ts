@@ -375,7 +375,7 @@ describe("the depth of the EPT", () => {
     expect(vm.vcpu.cpu.nested?.levels).toBe(levels);
     const userspaceAddr = vm.host.mmap(SIZE, "4K", 0);
     vm.kvmSetUserMemoryRegion({ slot: 0, flags: 0, guestPhysAddr: 0, memorySize: SIZE, userspaceAddr });
-    new GuestTables(vm, 0, SIZE / 4096).mapIdentity(0, 1, false);
+    new GuestTables(vm, 0, SIZE / 4096).mapIdentity(0, 1, "4K");
     vm.execute();
     expect(vm.sptep(0) & 3n).toBe(3n);
   });

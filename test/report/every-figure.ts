@@ -13,8 +13,20 @@ import { plotNestedWalks } from "../../src/report/nested-walks.js";
 import { plotPrices } from "../../src/report/price-breakdown.js";
 import { plotReferenceCounts } from "../../src/report/reference-counts.js";
 import { plotSweep } from "../../src/report/sweep-figure.js";
+import { plotDesigns } from "../../src/report/thread/designs.js";
+import { plotBypass } from "../../src/report/thread/objections/bypass.js";
+import { plotFaultTax } from "../../src/report/thread/objections/fault-tax.js";
+import { plotReads } from "../../src/report/thread/objections/reads.js";
+import { plotSlotPrice } from "../../src/report/thread/objections/slot-price.js";
+import { plotOpenSwitches } from "../../src/report/thread/open-switches.js";
+import { plotQuestion } from "../../src/report/thread/question.js";
+import { plotRates } from "../../src/report/thread/rates.js";
+import { plotConditions, plotOvertakes } from "../../src/report/thread/sweep.js";
+import { plotTlbArgument } from "../../src/report/thread/tlb-argument.js";
+import { plotVerdict } from "../../src/report/thread/verdict.js";
 import { plotTornado } from "../../src/report/tornado.js";
 import { plotWalk } from "../../src/report/walk.js";
+import { threadRates } from "../../src/study/thread/rates.js";
 import { simulatedComparison } from "./compare-fixture.js";
 import { comparison } from "./comparison-fixture.js";
 import { crossoverOptions, crossoverSweep } from "./crossover-fixture.js";
@@ -23,6 +35,10 @@ import { exits } from "./exits-fixture.js";
 import { HOSTILE, hostileStudy, study, unfitted } from "./fixture.js";
 import { prices } from "./price-fixture.js";
 import { accessesByVcpus, sweepOf } from "./sweep-fixture.js";
+import { bypass, faultTax, reads, slotPrice } from "./thread/objections-fixture.js";
+import { overtakes, overtakesOf } from "./thread/overtakes-fixture.js";
+import { question, switches, verdict } from "./thread/thread-fixture.js";
+import { tlbArgument } from "./thread/tlb-fixture.js";
 import { coldWalk, lifeOfFault, loadLatency, nestedWalks, referenceCounts } from "./walks-fixture.js";
 
 export interface FigureCase {
@@ -213,4 +229,104 @@ export const EVERY_FIGURE: Readonly<Record<string, FigureCase>> = {
     axes: [],
     basis: UNFITTED,
   },
+  ...threadFigures(),
 };
+
+/** The study of the thread, and its parts. */
+function threadFigures(): Readonly<Record<string, FigureCase>> {
+  const hostile = { provenance: hostileProvenance, machine: HOSTILE };
+  const hostileOvertakes = { ...overtakesOf(HOSTILE), provenance: hostileProvenance };
+  const cycles = "difference, TSC cycles per kick";
+  const of = (figure: () => Figure, hostileFigure: () => Figure, axes: readonly string[]): FigureCase => ({
+    figure,
+    hostile: hostileFigure,
+    axes,
+    basis: UNFITTED,
+  });
+  return {
+    plotDesigns: of(
+      () => plotDesigns(unfitted),
+      () => plotDesigns(hostileProvenance),
+      [],
+    ),
+    plotVerdict: of(
+      () => plotVerdict(verdict),
+      () =>
+        plotVerdict({
+          ...hostile,
+          verdict: verdict.verdict.map((row) => ({ ...row, title: HOSTILE })),
+        }),
+      [cycles],
+    ),
+    plotQuestion: of(
+      () => plotQuestion(question),
+      () => plotQuestion({ ...question, ...hostile }),
+      ["TSC cycles, difference"],
+    ),
+    plotOpenSwitches: of(
+      () => plotOpenSwitches(switches),
+      () => plotOpenSwitches({ ...switches, ...hostile }),
+      [],
+    ),
+    plotTlbArgument: of(
+      () => plotTlbArgument(tlbArgument),
+      () => plotTlbArgument({ ...tlbArgument, ...hostile }),
+      [
+        "RFC less base, TSC cycles",
+        "RFC less base, TSC cycles",
+        "RFC less base, TSC cycles",
+        "references per kick",
+        "references per kick",
+        "references per kick",
+      ],
+    ),
+    plotReads: of(
+      () => plotReads(reads),
+      () => plotReads({ ...reads, ...hostile }),
+      [
+        "TSC cycles per kick and per read",
+        "share of reads among accesses to doorbells",
+        "signals beyond one per kick",
+      ],
+    ),
+    plotFaultTax: of(
+      () => plotFaultTax(faultTax),
+      () => plotFaultTax({ ...faultTax, ...hostile }),
+      [
+        "TSC cycles per kick or fault, less base-4.2",
+        "TSC cycles per ordinary fault, less the base",
+        "ioeventfds on the fast bus",
+        "ordinary faults per kick",
+      ],
+    ),
+    plotBypass: of(
+      () => plotBypass(bypass),
+      () => plotBypass({ ...bypass, ...hostile }),
+      ["TSC cycles per write"],
+    ),
+    plotSlotPrice: of(
+      () => plotSlotPrice(slotPrice),
+      () => plotSlotPrice({ ...slotPrice, ...hostile }),
+      ["TSC cycles more per page", "TSC cycles per kick"],
+    ),
+    plotOvertakes: of(
+      () => plotOvertakes(overtakes),
+      () => plotOvertakes(hostileOvertakes),
+      [
+        "cycles per kick",
+        "settings, from the least difference to the greatest",
+        "settings, from the least difference to the greatest",
+      ],
+    ),
+    plotConditions: of(
+      () => plotConditions(overtakes),
+      () => plotConditions(hostileOvertakes),
+      ["cycles per kick", "ordinary faults per kick", "ordinary faults per kick"],
+    ),
+    plotRates: of(
+      () => plotRates(threadRates(overtakes)),
+      () => plotRates(threadRates(hostileOvertakes)),
+      ["kicks per second"],
+    ),
+  };
+}

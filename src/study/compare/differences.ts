@@ -1,4 +1,5 @@
 /** What two scenarios differ in, in words. */
+import { isPatchSource, type ScenarioPatch, seriesText } from "../run/patch-source.js";
 import type { Scenario } from "../run/scenario.js";
 import { canonicalJson } from "../sweep/canonical-json.js";
 
@@ -26,14 +27,13 @@ export function differencesOf(base: Scenario, other: Scenario, except: readonly 
 /** A value of a field as a person writes it: a text as it is, a series of patches as "a+b", or "none". */
 export function valueText(value: unknown): string {
   if (typeof value === "string") return value;
-  if (!isSeries(value)) return JSON.stringify(value) ?? "none";
-  return value.length === 0 ? "none" : value.join("+");
+  return isSeries(value) ? seriesText(value) : (JSON.stringify(value) ?? "none");
 }
 
 function isShort(value: unknown): boolean {
   return typeof value !== "object" || isSeries(value);
 }
 
-function isSeries(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((element) => typeof element === "string");
+function isSeries(value: unknown): value is readonly ScenarioPatch[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string" || isPatchSource(each));
 }

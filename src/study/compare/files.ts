@@ -33,7 +33,7 @@ export interface CompareFilesOptions extends SimulatedOptions {
   /** Of one sweep: the field to compare along. */
   readonly by?: string;
   /** Of one scenario: the series of patches to compare. */
-  readonly patches?: readonly (readonly string[])[];
+  readonly patches?: readonly (readonly unknown[])[];
   /** Of scenarios: how many. */
   readonly seeds?: number;
 }
@@ -88,7 +88,8 @@ async function compareSimulated(
   const names = columnNames(sources.map(({ file }) => file)).map((name, index) =>
     nameFor(sources[index], name, index),
   );
-  const command = commandOf(sources, names, options);
+  const repeating = (given: CompareFilesOptions) => commandOf(sources, names, given);
+  const command = repeating(options);
   const scenarios = sources.filter(({ scenario }) => scenario !== undefined);
   if (seeds !== undefined && scenarios.length === 0)
     throw new InputError("seeds", notAllowed(seeds), "nothing: results have their seeds; scenarios are run");
@@ -101,7 +102,9 @@ async function compareSimulated(
   if (patches !== undefined) {
     if (others.length > 0 || source.scenario === undefined)
       throw new InputError("patches", notAllowed(patches), "one scenario");
-    return comparePatched(source.scenario, patches, options, command);
+    return comparePatched(source.scenario, patches, options, (series) =>
+      repeating({ ...options, patches: series }),
+    );
   }
   if (others.length === 0) {
     const allowed = "a second file; or by, a field of one sweep; or patches, series for one scenario";

@@ -1,12 +1,11 @@
 /** Scenarios that are run to be compared, with the same seeds. */
 import { integer, parseInput } from "../../cost/input.js";
-import type { PatchName } from "../../patches/index.js";
 import { exitlabCommand, inlineJson } from "../command.js";
 import type { SideInput } from "../comparison.js";
+import { type ScenarioPatchInput, seriesText } from "../run/patch-source.js";
 import { measure } from "../run/run.js";
 import { parseScenario, type Scenario, type ScenarioInput, scenarioInput } from "../run/scenario.js";
 import { canonicalJson } from "../sweep/canonical-json.js";
-import { valueText } from "./differences.js";
 import { optionWords } from "./option-words.js";
 import type { SimulatedComparison } from "./result.js";
 import {
@@ -56,35 +55,36 @@ export async function compareScenarios(
  * Runs one scenario under each of some series of patches, each with some seeds, and compares them: a column for each series,
  * one row.
  *
- * @param series lists of patches, such as `[[], ["svm-fast-mmio"]]`, in place of the scenario's own
+ * @param series lists of patches, such as `[[], ["svm-fast-mmio"], [mine]]`, in place of the scenario's own
  * @throws InputError as `compareScenarios()`
  */
 export async function comparePatches(
   scenario: ScenarioInput,
-  series: readonly (readonly PatchName[])[],
+  series: readonly (readonly ScenarioPatchInput[])[],
   options: CompareScenariosOptions = {},
 ): Promise<SimulatedComparison> {
   const parsed = parseScenario(scenario);
-  const words = optionWords({ patches: series, ...options });
-  const command = exitlabCommand("compare", inlineScenario(parsed), ...words);
-  return comparePatched(parsed, series, options, command);
+  return comparePatched(parsed, series, options, (patches) =>
+    exitlabCommand("compare", inlineScenario(parsed), ...optionWords({ patches, ...options })),
+  );
 }
 
 /** See `comparePatches()`. */
 export async function comparePatched(
   scenario: Scenario,
-  series: readonly (readonly string[])[],
+  series: readonly (readonly unknown[])[],
   options: CompareScenariosOptions,
-  command: string,
+  commandOf: (series: readonly Scenario["patches"][]) => string,
 ): Promise<SimulatedComparison> {
   const patched = series.map((patches) => parseScenario({ ...scenario, patches }));
-  const names = series.map(valueText);
+  const parsed = patched.map(({ patches }) => patches);
+  const names = parsed.map(seriesText);
   checkOptions(names, options);
   const columns: Column[] = [];
   for (const [index, each] of patched.entries())
     columns.push({ name: names[index], runs: await runsOfScenario(each, options.seeds) });
   const notes = withoutEffect(columns).map((name) => `${name} changed nothing that was counted`);
-  return compareColumns(columns, options, { command, compared: ["patches"], notes });
+  return compareColumns(columns, options, { command: commandOf(parsed), compared: ["patches"], notes });
 }
 
 /** Series that count what no patch counts, seed by seed. */

@@ -4,6 +4,7 @@
 import { InputError, notAllowed } from "../../cost/input.js";
 import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
 import type { Vcpu } from "../../kvm/vcpu.js";
+import { GUEST_LEAVES } from "../../workload/guest-tables.js";
 import { type Access, Workload } from "../../workload/workload.js";
 import { PAGE } from "../../x86/mmu.js";
 import type { Machine } from "./machine.js";
@@ -15,6 +16,7 @@ import {
   type Scenario,
   type ScenarioAccess,
 } from "./scenario.js";
+import type { Semantics } from "./semantics.js";
 import { operandOf, stopped } from "./stopped.js";
 import { Userspace } from "./userspace.js";
 
@@ -26,11 +28,13 @@ export class DrawnGuest {
   private readonly accesses: readonly Access[];
   private readonly workloads: readonly Workload[];
   private readonly userspace: Userspace;
+  /** What the instructions are held against; null: nothing. */
+  semantics: Semantics | null = null;
 
   /** @throws InputError for a workload that runs into the guest's page tables, or memory too small for them */
   constructor(private readonly machine: Machine) {
     const { scenario, vm } = machine;
-    this.accesses = scenario.workload.map((access) => resolve(scenario, access));
+    this.accesses = accessesOf(scenario);
     mapAll(machine, this.accesses);
     this.workloads = vm.vcpus.map(({ id }) => new Workload(this.accesses, scenario.seed, id));
     this.userspace = new Userspace(machine);
@@ -60,6 +64,11 @@ export class DrawnGuest {
     }
   }
 
+  /** The guest maps its pages to themselves. */
+  frameOf(page: number): number {
+    return page;
+  }
+
   /** What the vCPUs were at: side by side, it is one of those that are not done. */
   private unfinished(): string {
     const { scenario, vm } = this.machine;
@@ -80,6 +89,7 @@ export class DrawnGuest {
       workload.next(vcpu.instruction);
       if (workload.access.fresh) this.refresh(vcpu);
       vm.execute();
+      if (this.semantics !== null) this.semantics.ended(vcpu);
     }
   }
 
@@ -92,14 +102,19 @@ export class DrawnGuest {
         if (workload.access.fresh) this.refresh(vcpu);
       }
       vm.executeTogether();
+      if (this.semantics !== null) for (const vcpu of vm.vcpus) this.semantics.ended(vcpu);
     }
   }
 
-  /** The guest maps its pages to themselves. */
   private refresh({ instruction: { page, offset, size, count } }: Vcpu): void {
     const end = page + Math.ceil((offset + size * count) / PAGE);
     this.machine.makeFresh(page, end);
   }
+}
+
+/** The mix of a scenario, each access with everything that the scenario says elsewhere or not at all. */
+export function accessesOf(scenario: Scenario): Access[] {
+  return scenario.workload.map((access) => resolve(scenario, access));
 }
 
 /** The access with everything that the scenario says elsewhere or not at all. */
@@ -117,8 +132,11 @@ function resolve({ doorbells }: Scenario, access: ScenarioAccess): Access {
   return { ...access, op: instruction, address, footprint, stride, workingSet: footprint };
 }
 
-/** Maps every page that the workload touches to itself. */
-function mapAll(machine: Machine, accesses: readonly Access[]): void {
+/**
+ * Maps every page that the workload touches to itself.
+ * @throws InputError for a workload that runs into the guest's page tables, or memory too small for them
+ */
+export function mapAll(machine: Machine, accesses: readonly Access[]): void {
   const { tables, guestMemory, scenario, what } = machine;
   checkFootprints(machine);
   const touched = accesses
@@ -126,7 +144,7 @@ function mapAll(machine: Machine, accesses: readonly Access[]): void {
     .map(({ address, footprint }) => ({ first: address, end: address + footprint }));
   machine.mapping(() => {
     for (const { first, end } of touched) {
-      tables.mapIdentity(Math.floor(first / PAGE), Math.ceil(end / PAGE), scenario.guestPages === "2M");
+      tables.mapIdentity(Math.floor(first / PAGE), Math.ceil(end / PAGE), scenario.guestPages);
     }
   });
   const end = guestMemory.end * PAGE;
@@ -144,7 +162,7 @@ function mapAll(machine: Machine, accesses: readonly Access[]): void {
 /** A footprint that alone takes more tables than the slot holds is told before they are made. */
 function checkFootprints({ scenario, guestMemory, what }: Machine): void {
   const room = guestMemory.end - guestMemory.first;
-  const lowest = scenario.guestPages === "2M" ? 2 : 1;
+  const lowest = GUEST_LEAVES[scenario.guestPages].level;
   scenario.workload.forEach(({ op, address, footprint }, index) => {
     if (isDoorbellOp(op) || footprint === undefined) return;
     if (!isMemoryOperation(INSTRUCTION_FORMS[op].operation)) return;

@@ -9,10 +9,16 @@ import { ExitHandlerFootprint } from "../../kvm/exit-footprint.js";
 import { type EventFd, KVM_IOEVENTFD_FLAG_DATAMATCH, KVM_IOEVENTFD_FLAG_PIO } from "../../kvm/ioeventfd.js";
 import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "../../kvm/memslots.js";
 import type { Svm } from "../../kvm/svm.js";
-import { PATCHES } from "../../patches/index.js";
 import { GuestTables } from "../../workload/guest-tables.js";
 import { PAGE } from "../../x86/mmu.js";
-import { doorbellLayout, type Scenario } from "./scenario.js";
+import { patchOf } from "./patch-source.js";
+import {
+  doorbellLayout,
+  doorbellSlot,
+  ioeventfdsOf,
+  type Scenario,
+  type ScenarioIoeventfd,
+} from "./scenario.js";
 
 /** The slot that holds the guest's paging structures: the last one that is writable. */
 export interface GuestMemory {
@@ -28,7 +34,7 @@ export class Machine {
   readonly guestMemory: GuestMemory;
   readonly tables: GuestTables;
   /** Those of the scenario's ioeventfds, then those of its doorbells. */
-  private readonly eventfds: readonly EventFd[];
+  readonly eventfds: readonly EventFd[];
   private readonly hostAddresses: readonly number[];
   private readonly savedCounts: Float64Array;
 
@@ -38,6 +44,10 @@ export class Machine {
     readonly what: string,
   ) {
     this.vm = createVmOf(scenario);
+    for (const vcpu of this.vm.vcpus) {
+      vcpu.guestMode = scenario.guestMode;
+      vcpu.trapFlag = scenario.singleStep;
+    }
     this.savedCounts = new Float64Array(this.vm.ledger.counts.length);
     this.hostAddresses = scenario.memslots.map((slot, index) => {
       const { gpa, size, backing } = slot;
@@ -113,22 +123,23 @@ export class Machine {
   }
 
   private ioeventfds(): EventFd[] {
-    return this.scenario.ioeventfds.map((args, index) => this.ioeventfd(`ioeventfds[${index}]`, args));
+    return ioeventfdsOf(this.scenario).map(({ field, ...args }) => this.ioeventfd(field, args));
   }
 
   private doorbells(): EventFd[] {
     const { doorbells, memslots } = this.scenario;
     if (doorbells === undefined) return [];
-    const { address, queues, len, datamatch, pio, waiter, slot } = doorbells;
-    const { stride, bytes } = doorbellLayout(doorbells);
+    const { address, queues, len, datamatch, pio, waiter, slot, backing } = doorbells;
+    const { stride } = doorbellLayout(doorbells);
     if (slot === "read-only") {
+      const { first, bytes } = doorbellSlot(doorbells);
       this.asked("doorbells.slot", slot, () =>
         this.vm.kvmSetUserMemoryRegion({
           slot: memslots.length,
           flags: KVM_MEM_READONLY,
-          guestPhysAddr: address,
+          guestPhysAddr: first,
           memorySize: bytes,
-          userspaceAddr: this.vm.host.mmap(bytes, "4K", address),
+          userspaceAddr: this.vm.host.mmap(bytes, backing, first),
         }),
       );
     }
@@ -137,7 +148,7 @@ export class Machine {
     );
   }
 
-  private ioeventfd(field: string, args: Omit<Scenario["ioeventfds"][number], "name">): EventFd {
+  private ioeventfd(field: string, args: Omit<ScenarioIoeventfd, "field">): EventFd {
     const flags =
       (args.pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
       (args.datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
@@ -186,7 +197,7 @@ function createVmOf(scenario: Scenario): Svm {
   const { vcpus, paging, mmioCaching, l1tf, mitigations, host } = scenario;
   const geometry = { ...loadCpu(cpu).geometry, switches };
   const vm = createVm(kernel, geometry, {
-    changes: patches.map((name) => PATCHES[name].change),
+    changes: patches.map((patch) => patchOf(patch).change),
     vcpus,
     paging,
     mmioCaching,

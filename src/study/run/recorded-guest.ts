@@ -9,6 +9,7 @@ import { loadCpu } from "../../cost/cpu-profile.js";
 import { InputError } from "../../cost/input.js";
 import { INSTRUCTION_FORMS, INSTRUCTION_NAMES, type InstructionForm } from "../../kvm/instruction.js";
 import type { Vcpu } from "../../kvm/vcpu.js";
+import { GUEST_LEAVES } from "../../workload/guest-tables.js";
 import {
   ADDRESSES,
   LINEAR_LIMIT,
@@ -17,9 +18,9 @@ import {
   type Steps,
 } from "../../workload/recorded/recording.js";
 import { PAGE } from "../../x86/mmu.js";
-import { PAGES_2M } from "../../x86/tlb.js";
 import type { Machine } from "./machine.js";
 import { hex, isMemoryOperation } from "./scenario.js";
+import type { Semantics } from "./semantics.js";
 import { operandOf, stopped } from "./stopped.js";
 import { Userspace } from "./userspace.js";
 
@@ -41,8 +42,11 @@ export class RecordedGuest {
   private readonly recent = new Float64Array(RECENT).fill(-1);
   private nextGfn: number;
   private readonly userspace: Userspace;
+  /** What the instructions are held against; null: nothing. */
+  semantics: Semantics | null = null;
   private readonly isLinear: boolean;
-  private readonly isLarge: boolean;
+  /** 4-Kbyte pages in a page of the guest. */
+  private readonly pages: number;
   /** Guest-physical addresses that the guest can map to themselves are below it. */
   private readonly limit: number;
 
@@ -56,7 +60,7 @@ export class RecordedGuest {
     this.nextGfn = machine.guestMemory.first;
     this.userspace = new Userspace(machine);
     this.isLinear = ADDRESSES[format] === "linear";
-    this.isLarge = machine.scenario.guestPages === "2M";
+    this.pages = GUEST_LEAVES[machine.scenario.guestPages].pages;
     const { physicalAddressBits } = loadCpu(machine.scenario.cpu).geometry;
     this.limit = Math.min(LINEAR_LIMIT, 2 ** physicalAddressBits);
   }
@@ -138,6 +142,7 @@ export class RecordedGuest {
     vm.vcpu = vcpu;
     if (TOUCHES[op]) this.touch(steps, vcpu, steps.fresh[index] === 1);
     vm.execute();
+    if (this.semantics !== null) this.semantics.ended(vcpu);
   }
 
   private touch(steps: Steps, { instruction: { page, offset, size } }: Vcpu, fresh: boolean): void {
@@ -154,22 +159,23 @@ export class RecordedGuest {
     }
   }
 
-  private frameOf(page: number): number {
-    const inside = this.isLarge ? page % PAGES_2M : 0;
+  /** Guest page frame number that a page is mapped to. */
+  frameOf(page: number): number {
+    const inside = page % this.pages;
     return (this.frames.get(page - inside) ?? 0) + inside;
   }
 
-  /** Maps a page, or the 2-Mbyte page that holds it, if it is not mapped yet. Returns whether it was not. */
+  /** Maps the guest's page that holds a page, if it is not mapped yet. Returns whether it was not. */
   private map(steps: Steps, page: number): boolean {
-    const { machine, isLarge } = this;
-    const first = isLarge ? page - (page % PAGES_2M) : page;
+    const { machine, pages } = this;
+    const first = page - (page % pages);
     if (this.frames.has(first)) return false;
     if (!this.isLinear && page * PAGE >= this.limit) throw this.beyond(steps, page * PAGE);
     const gfn = this.isLinear ? this.allocate() : first;
-    machine.mapping(() => machine.tables.map(first, gfn, isLarge));
+    machine.mapping(() => machine.tables.map(first, gfn, machine.scenario.guestPages));
     this.frames.set(first, gfn);
     const { tables, guestMemory } = machine;
-    if (gfn < guestMemory.end && gfn + (isLarge ? PAGES_2M : 1) > tables.firstGfn) {
+    if (gfn < guestMemory.end && gfn + pages > tables.firstGfn) {
       if (this.isLinear) throw machine.noRoom(`the recording: ${this.frames.size} pages did not fit`);
       throw new InputError(
         `${machine.what}: recording`,
@@ -186,9 +192,9 @@ export class RecordedGuest {
   }
 
   private allocate(): number {
-    const { isLarge, nextGfn } = this;
-    const gfn = isLarge ? Math.ceil(nextGfn / PAGES_2M) * PAGES_2M : nextGfn;
-    this.nextGfn = gfn + (isLarge ? PAGES_2M : 1);
+    const { pages, nextGfn } = this;
+    const gfn = Math.ceil(nextGfn / pages) * pages;
+    this.nextGfn = gfn + pages;
     return gfn;
   }
 }

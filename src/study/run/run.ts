@@ -14,6 +14,7 @@ import { Machine } from "./machine.js";
 import { BatchMeans, type Precision } from "./precision.js";
 import { RecordedGuest } from "./recorded-guest.js";
 import { parseScenario, type Scenario, type ScenarioInput } from "./scenario.js";
+import { type MeasuredSemantics, Semantics } from "./semantics.js";
 
 /** What was counted. JSON-serialisable. */
 export interface Measured {
@@ -23,6 +24,8 @@ export interface Measured {
   readonly counts: Readonly<Record<string, number>>;
   /** How often each ioeventfd was signalled by them: those of the scenario in their order, then the doorbells'. */
   readonly signals: readonly number[];
+  /** What guest and device saw of it; undefined where the scenario's `semantics` is off. */
+  readonly semantics?: MeasuredSemantics;
   /** How well the figure of the scenario's `precision` is known. */
   readonly precision?: Precision;
   /** What the recording held. */
@@ -59,7 +62,7 @@ export function run(input: ScenarioInput, what = "scenario", observers: Observer
 function executeWorkload(scenario: Scenario, what: string, observers: Observers): Run {
   const machine = new Machine(scenario, what);
   const guest = new DrawnGuest(machine);
-  const measuring = measurement(machine, observers);
+  const measuring = measurement(machine, guest, observers);
   let step = measuring.next();
   while (!step.done) step = measuring.next(guest.execute(step.value));
   return asRun(scenario, step.value);
@@ -80,7 +83,7 @@ async function execute(scenario: Scenario, what: string, observers: Observers): 
   const machine = new Machine(scenario, what);
   const guest = new RecordedGuest(machine, recording.file, recording.format);
   try {
-    const measuring = measurement(machine, observers);
+    const measuring = measurement(machine, guest, observers);
     let step = measuring.next();
     while (!step.done) {
       let executed = guest.execute(step.value);
@@ -109,18 +112,27 @@ export async function measure(scenario: Scenario): Promise<Measured> {
 }
 
 /** Asks for instructions to be executed, and is told how many were. */
-function* measurement(machine: Machine, observers: Observers): Generator<number, Measured, number> {
+function* measurement(
+  machine: Machine,
+  guest: DrawnGuest | RecordedGuest,
+  observers: Observers,
+): Generator<number, Measured, number> {
   const { scenario, vm } = machine;
   yield scenario.warmup;
   vm.ledger.reset();
   vm.trace = observers.trace ?? null;
   vm.exitCounts = observers.exitCounts ?? null;
+  if (scenario.semantics === "checked") {
+    guest.semantics = new Semantics(machine, (page) => guest.frameOf(page));
+  }
+  const seen = (): Pick<Measured, "semantics"> =>
+    guest.semantics === null ? {} : { semantics: guest.semantics.measured };
   const { precision, accesses = Number.MAX_SAFE_INTEGER, vcpus } = scenario;
   const tally = new Tally(machine);
   if (precision === undefined) {
     const executed = yield accesses;
     tally.update();
-    return measuredOf(tally.counts, executed);
+    return { ...measuredOf(tally.counts, executed), ...seen() };
   }
   const weights = new Float64Array(tally.counts.length);
   weights.set(figureWeights(scenario));
@@ -132,7 +144,7 @@ function* measurement(machine: Machine, observers: Observers): Generator<number,
     batches.observe(executed / vcpus);
   }
   const { precision: reached, counts } = batches.finish();
-  return { ...measuredOf(counts, reached.instructions * vcpus), precision: reached };
+  return { ...measuredOf(counts, reached.instructions * vcpus), ...seen(), precision: reached };
 }
 
 /** What was counted from now on: the ledger's counts, then the signals. */
@@ -165,8 +177,10 @@ export function figureWeights({ cpu, kernel, precision, vcpus }: Scenario): Floa
   };
   if (precision?.of !== "cycles") add(String(precision?.of), 1);
   else {
-    for (const { primitives, value } of primitiveCosts(loadCpu(cpu), kernel))
+    for (const { primitives, spares = [], value } of primitiveCosts(loadCpu(cpu), kernel)) {
       for (const name of primitives) add(name, value);
+      for (const name of spares) add(name, -value);
+    }
   }
   return weights;
 }

@@ -1,7 +1,7 @@
 /**
  * The schema of a scenario, field by field: checks, types, defaults and the table of `exitlab scenario` come from here.
  */
-import type * as z from "zod";
+import * as z from "zod";
 import { cpuNames } from "../../cost/cpu-profile.js";
 import { address, flag, integer, list, number, oneNumberOf, oneOf, record, text } from "../../cost/input.js";
 import { KERNEL_VERSIONS } from "../../kvm/eras.js";
@@ -14,10 +14,12 @@ import { PRIMITIVES } from "../../kvm/primitives.js";
 import { PAGINGS } from "../../kvm/spte.js";
 import { EXIT_EVICTS } from "../../kvm/x86.js";
 import { PATCH_NAMES } from "../../patches/index.js";
+import { GUEST_PAGES } from "../../workload/guest-tables.js";
 import { RECORDING_FORMATS } from "../../workload/recorded/recording.js";
 import { PATTERNS } from "../../workload/workload.js";
 import { DEFAULT_SWITCHES, DROPS } from "../../x86/cpu.js";
 import { PAGE } from "../../x86/mmu.js";
+import type { ScenarioPatchInput } from "./patch-source.js";
 import { LEAST_INSTRUCTIONS } from "./precision.js";
 
 /** 48-bit addresses; the identity-mapped guest uses their lower, user half. */
@@ -25,6 +27,9 @@ const LAST_ADDRESS = 2 ** 47 - 1;
 
 /** What a kick and a read at a doorbell are in the mix, beside the instruction forms. */
 export const DOORBELL_OPS = ["kick", "doorbell-read"] as const;
+
+/** Whether what each instruction does is held against what it should do. */
+export const SEMANTICS = ["checked", "off"] as const;
 
 export const USERSPACE_ACTIONS = ["get-dirty-log", "toggle-dirty-log", "recreate-slot"] as const;
 
@@ -49,6 +54,8 @@ const ioeventfd = record({
   datamatch: address(0, Number.MAX_SAFE_INTEGER, "value that signals").optional(),
   pio: flag("addr is a port").default(false),
   waiter: oneOf(WAITERS, "who waits on the eventfd").default("nobody"),
+  count: integer(0, 1000, "number of such ioeventfds, each a stride behind the one before").default(1),
+  stride: address(1, LAST_ADDRESS, "bytes or ports from one of them to the next").default(PAGE),
 });
 
 const doorbells = record({
@@ -65,6 +72,10 @@ const doorbells = record({
   pio: flag("address is a port").default(false),
   waiter: oneOf(WAITERS, "who waits on the eventfds").default("nobody"),
   slot: oneOf(["none", "read-only"], "memory slot behind the doorbell pages").default("none"),
+  backing: oneOf(
+    ["4K", "2M"],
+    "how the host maps that slot; with 2M the slot is all of the 2-Mbyte pages that hold doorbells",
+  ).default("4K"),
 });
 
 const portRange = record({
@@ -168,7 +179,10 @@ export const scenarioSchema = record({
   name: text("a name for tables").optional(),
   cpu: oneOf(cpuNames(), "processor"),
   kernel: oneOf(KERNEL_VERSIONS, "Linux of the host"),
-  patches: list(oneOf(PATCH_NAMES), "patches over the kernel, in the order of the series").default([]),
+  patches: list(
+    z.custom<ScenarioPatchInput>(),
+    `patches over the kernel, in the order of the series: ${PATCH_NAMES.join(", ")}, or with their source`,
+  ).default([]),
   vcpus: integer(1, 255, "number of vCPUs").default(DEFAULT_VM_OPTIONS.vcpus),
   paging: oneOf(PAGINGS, "EPT, nested page tables of AMD, or shadow paging").default(
     DEFAULT_VM_OPTIONS.paging,
@@ -185,7 +199,17 @@ export const scenarioSchema = record({
     )
     .optional(),
   switches: switchesSchema.describe("what the manual leaves open").default(DEFAULT_SWITCHES),
-  guestPages: oneOf(["4K", "2M"], "page size of the guest's tables").default("4K"),
+  guestMode: flag("a guest of the guest (L2) executes the workload").default(false),
+  singleStep: flag("the guest steps (EFLAGS.TF): each instruction ends with a debug exception").default(
+    false,
+  ),
+  semantics: oneOf(
+    SEMANTICS,
+    "whether what each instruction does is held against what guest and device should see",
+  ).default("checked"),
+  guestPages: oneOf(GUEST_PAGES, "page size of the guest's tables; 1G where the processor has it").default(
+    "4K",
+  ),
   memslots: list(memslot, "memory slots").min(1, { error: "at least one memory slot" }),
   ioeventfds: list(ioeventfd, "ioeventfds").default([]),
   doorbells: doorbells.describe("doorbells of a virtio-like device").optional(),

@@ -15,6 +15,8 @@ import { LINES_OF_PAGE, linesFit } from "../../kvm/exit-footprint.js";
 import { INSTRUCTION_FORMS } from "../../kvm/instruction.js";
 import { PLACES_OF_A_CHAIN } from "../../workload/pattern.js";
 import { PAGE } from "../../x86/mmu.js";
+import { PAGES_2M } from "../../x86/tlb.js";
+import { headerOf, parsePatch, patchName, type ScenarioPatch } from "./patch-source.js";
 import { LEAST_INSTRUCTIONS } from "./precision.js";
 import {
   type DOORBELL_OPS,
@@ -27,6 +29,7 @@ export type { ScenarioInput };
 
 /** A complete scenario. */
 export interface Scenario extends ParsedScenario {
+  readonly patches: readonly ScenarioPatch[];
   readonly workload: readonly ScenarioAccess[];
   readonly warmup: number;
 }
@@ -49,6 +52,7 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
   const { doorbells, recording } = parsed;
   const scenario: Scenario = {
     ...parsed,
+    patches: parsed.patches.map((patch, index) => parsePatch(patch, `${what}: patches[${index}]`)),
     workload: parsed.workload.map((access) => ({
       ...access,
       size: access.size ?? (isDoorbellOp(access.op) ? (doorbells?.size ?? 2) : 1),
@@ -58,7 +62,9 @@ export function parseScenario(input: unknown, what = "scenario"): Scenario {
   const refuse: Refuse = (field, found, allowed) => {
     throw new InputError(`${what}: ${field}`, found, allowed);
   };
+  checkPatches(scenario, refuse);
   checkKernel(scenario, refuse);
+  checkGuestPages(scenario, refuse);
   checkExitFootprint(scenario, refuse);
   checkAddresses(scenario, refuse);
   for (const [index, access] of scenario.workload.entries()) {
@@ -82,6 +88,22 @@ export function scenarioFields(): FieldDescription[] {
   return describeFields(scenarioSchema);
 }
 
+/** One ioeventfd, and the field of the entry that stands for it, such as "ioeventfds[0]". */
+export interface ScenarioIoeventfd extends Omit<ParsedScenario["ioeventfds"][number], "count" | "stride"> {
+  readonly field: string;
+}
+
+/** Each ioeventfd of a scenario, in the order of the entries; one entry may stand for several. */
+export function ioeventfdsOf({ ioeventfds }: Pick<ParsedScenario, "ioeventfds">): ScenarioIoeventfd[] {
+  return ioeventfds.flatMap(({ count, stride, ...first }, entry) =>
+    Array.from({ length: count }, (_, index) => ({
+      ...first,
+      addr: first.addr + index * stride,
+      field: `ioeventfds[${entry}]`,
+    })),
+  );
+}
+
 export function isDoorbellOp(op: ScenarioAccess["op"]): op is (typeof DOORBELL_OPS)[number] {
   return op === "kick" || op === "doorbell-read";
 }
@@ -95,11 +117,34 @@ export function doorbellLayout({ queues, perPage, size, pio }: NonNullable<Scena
   return { stride: PAGE / perPage, bytes: PAGE * Math.ceil(queues / perPage) };
 }
 
+/** The memory slot behind doorbells: its first address and its size, whole pages of the host. Bytes. */
+export function doorbellSlot(doorbells: NonNullable<Scenario["doorbells"]>): {
+  readonly first: number;
+  readonly bytes: number;
+} {
+  const { address, backing } = doorbells;
+  const page = backing === "2M" ? PAGES_2M * PAGE : PAGE;
+  const first = address - (address % page);
+  const end = address + doorbellLayout(doorbells).bytes;
+  return { first, bytes: Math.ceil((end - first) / page) * page };
+}
+
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;
 }
 
 type Refuse = (field: string, found: string, allowed: string) => never;
+
+function checkPatches({ patches, kernel, paging }: Scenario, refuse: Refuse): void {
+  for (const [index, patch] of patches.entries()) {
+    const applies = headerOf(patch);
+    const found = `${JSON.stringify(patchName(patch))} does not apply to`;
+    if (applies.eras?.includes(kernel) === false)
+      refuse(`patches[${index}]`, `${found} kernel ${kernel}`, applies.eras.join(", "));
+    if (applies.paging !== undefined && applies.paging !== paging)
+      refuse(`patches[${index}]`, `${found} paging ${paging}`, applies.paging);
+  }
+}
 
 /** Parameters of KVM and the processor that came later than some of the kernels. */
 function checkKernel({ kernel, ...parameters }: Scenario, refuse: Refuse): void {
@@ -113,6 +158,12 @@ function checkKernel({ kernel, ...parameters }: Scenario, refuse: Refuse): void 
     const allowed = `${JSON.stringify(usual)}: ${kernel} is older than the parameter, v6.19 has it`;
     refuse(parameter, notAllowed(value), allowed);
   }
+}
+
+/** Not every processor has pages of 1 Gbyte. */
+function checkGuestPages({ cpu, guestPages }: Scenario, refuse: Refuse): void {
+  if (guestPages === "1G" && !loadCpu(cpu).geometry.guest1GPages)
+    refuse("guestPages", notAllowed(guestPages), "4K or 2M: this cpu has no pages of 1 Gbyte");
 }
 
 /** What an exit does to the caches is said once; and lines lie on pages. */
@@ -139,7 +190,7 @@ interface Range {
 }
 
 function checkAddresses(scenario: Scenario, refuse: Refuse): void {
-  const { memslots, doorbells, ioeventfds, userspace } = scenario;
+  const { memslots, doorbells, userspace } = scenario;
   const beyond = beyondProcessor(scenario);
   const slots: Range[] = memslots.map(({ gpa, size }, index) => ({
     field: `memslots[${index}]`,
@@ -147,9 +198,10 @@ function checkAddresses(scenario: Scenario, refuse: Refuse): void {
     bytes: size,
   }));
   if (doorbells !== undefined) {
-    const { address, size, perPage, pio, datamatch, len, slot } = doorbells;
+    const { address, size, perPage, pio, datamatch, len, slot, backing } = doorbells;
     const { stride, bytes } = doorbellLayout(doorbells);
-    const range = { field: "doorbells.address", first: address, bytes };
+    const behind = slot === "none" ? { first: address, bytes } : doorbellSlot(doorbells);
+    const range = { field: "doorbells.address", ...behind };
     if (pio && size === 8) refuse("doorbells.size", notAllowed(size), "1, 2 or 4 bytes for a port");
     if (pio && address + bytes > PORTS) refuse("doorbells.queues", text(range), PORTS_ALLOWED);
     if (!pio && address % PAGE !== 0) {
@@ -160,6 +212,12 @@ function checkAddresses(scenario: Scenario, refuse: Refuse): void {
     if (datamatch !== undefined && len === 0)
       refuse("doorbells.len", notAllowed(len), "1, 2, 4 or 8 bytes, where the value has to match");
     if (slot === "read-only" && pio) refuse("doorbells.slot", notAllowed(slot), "none for ports");
+    if (slot === "none" && backing !== "4K")
+      refuse(
+        "doorbells.backing",
+        notAllowed(backing),
+        "4K where there is no slot: an MMIO SPTE is of 4 Kbyte",
+      );
     if (!pio) slots.push(range);
   }
   slots.forEach((range, index) => {
@@ -170,10 +228,9 @@ function checkAddresses(scenario: Scenario, refuse: Refuse): void {
       refuse(range.field, found, "memory slots and doorbells that do not overlap");
     }
   });
-  ioeventfds.forEach(({ addr, len, pio }, index) => {
-    if (pio && addr + len > PORTS)
-      refuse(`ioeventfds[${index}].addr`, `${hex(addr)} is not allowed`, PORTS_ALLOWED);
-  });
+  for (const { addr, len, pio, field } of ioeventfdsOf(scenario)) {
+    if (pio && addr + len > PORTS) refuse(`${field}.addr`, `${hex(addr)} is not allowed`, PORTS_ALLOWED);
+  }
   for (const list of ["inKernelPorts", "deviceModelPorts"] as const) {
     scenario[list].forEach(({ port, len }, index) => {
       if (port + len > PORTS) refuse(`${list}[${index}].len`, notAllowed(len), PORTS_ALLOWED);

@@ -1,19 +1,23 @@
 /** A guest that cannot go on, as a mistake in what it was told to do. */
 import { InputError } from "../../cost/input.js";
 import { KvmError } from "../../kvm/errno.js";
+import { GuestStopped } from "../../kvm/guest-stopped.js";
 import type { Instruction } from "../../kvm/instruction.js";
+import { PatchError } from "../../patches/define-patch.js";
 import { PAGE } from "../../x86/mmu.js";
 import { hasAddress, hex } from "./scenario.js";
 
+/** Whether the guest, the simulated kernel or a patch of it cannot go on: an answer, where all else is a fault of the program. */
+export function isOfTheModel(error: unknown): error is GuestStopped | KvmError | PatchError {
+  return error instanceof GuestStopped || error instanceof KvmError || error instanceof PatchError;
+}
+
 /**
- * KVM has stopped the vCPU, the guest makes no progress, or it has a page fault that it cannot handle.
- *
  * @param field of what the guest was told to do
- * @throws `error` if it is a mistake that is named already, or one of the program
+ * @throws `error` if it is a mistake that is named already, as a patch's is, or one of the program
  */
 export function stopped(error: unknown, field: string): InputError {
-  const ofTheModel = error instanceof KvmError || (error instanceof Error && error.name === "Error");
-  if (!ofTheModel) throw error;
+  if (!isOfTheModel(error) || error instanceof PatchError) throw error;
   return new InputError(field, error.message, "what the guest can do to its end");
 }
 

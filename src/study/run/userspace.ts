@@ -34,7 +34,7 @@ export class Userspace {
     });
   }
 
-  private act({ action, slot }: Action): void {
+  act({ action, slot }: Action): void {
     const { machine, logged } = this;
     const { size } = machine.scenario.memslots[slot];
     switch (action) {

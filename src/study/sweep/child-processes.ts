@@ -13,8 +13,14 @@ export class ChildProcesses<Job extends object, Answer> {
   private idle: ChildProcess[] = [];
   private isClosed = false;
 
-  /** @param module is sent a job, and sends the answer; it ignores SIGINT, which is for all processes of a terminal */
-  constructor(private readonly module: URL) {}
+  /**
+   * @param module is sent a job, and sends the answer; it ignores SIGINT, which is for all processes of a terminal
+   * @param args of its command line
+   */
+  constructor(
+    private readonly module: URL,
+    private readonly args: readonly string[],
+  ) {}
 
   /** @throws Error when the process ends before the job does */
   async execute(job: Job): Promise<Answer> {
@@ -43,7 +49,7 @@ export class ChildProcesses<Job extends object, Answer> {
   }
 
   private start(): ChildProcess {
-    const child = fork(this.module);
+    const child = fork(this.module, this.args);
     this.all.add(child);
     child.once("exit", () => {
       this.all.delete(child);

@@ -3,6 +3,7 @@
  * depend on it.
  */
 import { InputError } from "../../cost/input.js";
+import { PatchError } from "../../patches/define-patch.js";
 import { type Measured, measure } from "../run/run.js";
 import type { Scenario } from "../run/scenario.js";
 import { keyOf } from "./point.js";
@@ -62,8 +63,9 @@ export async function executeJob({ key, scenario }: Job): Promise<Outcome> {
   }
 }
 
-/** What went wrong, in a line; for what is no mistake in the input, with its kind. */
+/** What went wrong, in a line; for what is no mistake in the input or in a patch, with its kind. */
 function oneLine(error: unknown): string {
-  const text = error instanceof InputError ? error.message : String(error);
+  const isNamed = error instanceof InputError || error instanceof PatchError;
+  const text = isNamed ? error.message : String(error);
   return text.replaceAll(/\s*\n\s*/g, " ");
 }

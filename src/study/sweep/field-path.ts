@@ -7,7 +7,10 @@ import type { Json } from "./spec.js";
 
 type JsonObject = { readonly [key: string]: Json };
 
-/** The scenario with another value at a path; what is absent on the way to it becomes an object. */
+/**
+ * The scenario with another value at a path, or for null without the field; what is absent on the way to it becomes an
+ * object.
+ */
 export function withField(scenario: JsonObject, path: string, value: Json, what: string): JsonObject {
   const keys = keysOf(path, what);
   const replace = (inner: Json | undefined, depth: number): Json => {
@@ -23,7 +26,9 @@ export function withField(scenario: JsonObject, path: string, value: Json, what:
     if (typeof object !== "object" || object === null || Array.isArray(object)) {
       throw new InputError(`${what}: ${path}`, `${key} is in no object`, "a field of an object in the base");
     }
-    return { ...object, [key ?? ""]: replace((object as JsonObject)[key ?? ""], depth + 1) };
+    const { [key ?? ""]: before, ...others } = object as JsonObject;
+    const after = replace(before, depth + 1);
+    return after === null ? others : { ...object, [key ?? ""]: after };
   };
   return replace(scenario, 0) as JsonObject;
 }
@@ -48,10 +53,10 @@ interface Key {
 }
 
 function keysOf(path: string, what: string): Key[] {
-  if (!/^\w+(\[[\w-]+\])*(\.\w+(\[[\w-]+\])*)*$/.test(path)) {
+  if (!/^\w+(\[[^\]]+\])*(\.\w+(\[[^\]]+\])*)*$/.test(path)) {
     throw new InputError(what, notAllowed(path), "a field of a scenario, such as kernel or memslots[0].size");
   }
-  return [...path.matchAll(/\[([\w-]+)\]|(\w+)/g)].map(([, index, key]) =>
+  return [...path.matchAll(/\[([^\]]+)\]|(\w+)/g)].map(([, index, key]) =>
     index === undefined ? { key } : { index },
   );
 }

@@ -3,7 +3,7 @@
 export interface Difference {
   /** Such as "axes.kernel[1]"; "" for the whole. */
   readonly path: string;
-  /** As JSON, or "absent". */
+  /** As JSON, its beginning if it is long, or "absent". */
   readonly was: string;
   readonly is: string;
 }
@@ -25,6 +25,10 @@ function isComposite(value: unknown): value is Readonly<Record<string, unknown>>
   return typeof value === "object" && value !== null;
 }
 
+/** More of a value than that nobody reads in a line. */
+const MOST = 80;
+
 function shown(value: unknown): string {
-  return value === undefined ? "absent" : JSON.stringify(value);
+  const text = value === undefined ? "absent" : JSON.stringify(value);
+  return text.length > MOST ? `${text.slice(0, MOST - 3)}...` : text;
 }

@@ -10,6 +10,7 @@ import { coreVersion } from "../provenance.js";
 import { figureWeights } from "../run/run.js";
 import { parseScenario, type Scenario } from "../run/scenario.js";
 import { canonicalJson } from "./canonical-json.js";
+import { shownValue } from "./shown-value.js";
 import { type Combination, expand, type SweepSpec } from "./spec.js";
 
 export interface Point {
@@ -68,9 +69,10 @@ export async function pointsOf(spec: SweepSpec, signal?: AbortSignal): Promise<P
   return points;
 }
 
-/** Two combinations that are one scenario, such as 64 and "0x40" for an address. */
+/** Two combinations that are one scenario, such as 64 and "0x40" for an address, or that look like one. */
 function refuseTwins(points: readonly Point[], { name }: SweepSpec): void {
   const seen = new Map<string, Point>();
+  const names = new Set<string>();
   for (const point of points) {
     const twin = seen.get(point.key);
     if (twin !== undefined) {
@@ -78,13 +80,18 @@ function refuseTwins(points: readonly Point[], { name }: SweepSpec): void {
       throw new InputError(`sweep ${name}: axes`, found, "values that make a difference");
     }
     seen.set(point.key, point);
+    if (names.has(nameOf(point.values))) {
+      const found = `${nameOf(point.values)} is more than one scenario`;
+      throw new InputError(`sweep ${name}: axes`, found, "a name of its own for each patch");
+    }
+    names.add(nameOf(point.values));
   }
 }
 
 /** A point as a person knows it: "kernel=v4.2 seed=1". */
 export function nameOf(values: Point["values"]): string {
   return Object.entries(shownValues(values))
-    .map(([field, value]) => `${field}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(([field, value]) => `${field}=${shownValue(field, value)}`)
     .join(" ");
 }
 

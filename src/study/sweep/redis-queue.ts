@@ -2,7 +2,8 @@
  * The queue in Redis that the jobs of a sweep wait in, and the way to it: what the submitter and its workers share.
  *
  * Who can write to the queue can have any scenario executed and can forge any result, so the server belongs into a network of
- * people who trust each other. What a job cannot do is bring code along: see redis-processor.ts.
+ * people who trust each other. What a job cannot do is bring code along, where the worker was not started for that: see
+ * redis-processor.ts.
  */
 import { Redis } from "ioredis";
 import { InputError } from "../../cost/input.js";

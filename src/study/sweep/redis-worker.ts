@@ -10,6 +10,7 @@ import { type Job, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { ChildProcesses } from "./child-processes.js";
 import type { Outcome } from "./executor.js";
+import { ALLOW_PATCH_SOURCE } from "./redis-options.js";
 import type { QueuedJob } from "./redis-processor.js";
 import {
   connect,
@@ -44,6 +45,8 @@ export interface WorkOptions {
   readonly url: string;
   /** How many jobs to execute at a time. */
   readonly jobs: number;
+  /** Whether to run patches from the source that a job brings along: whoever can write to the queue then runs code here. */
+  readonly allowPatchSource: boolean;
   /** Ends the work within a second or so. Jobs in flight go back to the head of the queue. */
   readonly signal: AbortSignal;
   /** Hears, a line at a time, when the worker is ready and what goes wrong. */
@@ -55,9 +58,12 @@ export interface WorkOptions {
  *
  * @throws InputError for a server that cannot be used, and the signal's reason when it comes before the server was reached
  */
-export async function work({ url, jobs, signal, onEvent }: WorkOptions): Promise<void> {
+export async function work({ url, jobs, allowPatchSource, signal, onEvent }: WorkOptions): Promise<void> {
   const connection = await connect(url, signal, onEvent);
-  const children = new ChildProcesses<QueuedJob, Outcome>(CHILD);
+  const children = new ChildProcesses<QueuedJob, Outcome>(
+    CHILD,
+    allowPatchSource ? [ALLOW_PATCH_SOURCE] : [],
+  );
   const execute = ({ id, data }: Job<JobData>) => children.execute({ key: id as string, data });
   const worker: SweepWorker = new Worker(queueName(), execute, {
     connection,

@@ -4,9 +4,11 @@
  */
 import * as z from "zod";
 import { InputError, integer, list, notAllowed, parseInput, record } from "../../cost/input.js";
+import { parsePatch } from "../run/patch-source.js";
 import type { ScenarioInput } from "../run/scenario.js";
 import { canonicalJson } from "./canonical-json.js";
 import { segmentsOf, withField } from "./field-path.js";
+import { jsonText } from "./shown-value.js";
 
 /** JSON, as scenarios hold it. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
@@ -74,7 +76,7 @@ export function parseSweep(input: unknown, what = "sweep"): SweepSpec {
   if (text.includes('"__proto__":')) {
     throw new InputError(`${what}: __proto__`, "is no field", "fields of a sweep and of a scenario");
   }
-  const parsed = parseInput(sweepSpec, JSON.parse(text), what);
+  const parsed = withPatches(parseInput(sweepSpec, JSON.parse(text), what), what);
   const { base, seeds } = parsed;
   const first = parseInput(seed, base.seed ?? 1, `${what}: base.seed`);
   if (typeof seeds === "number") parseInput(seed, first + seeds - 1, `${what}: the last of the seeds`);
@@ -84,6 +86,32 @@ export function parseSweep(input: unknown, what = "sweep"): SweepSpec {
   };
   checkFields(spec, what);
   return spec;
+}
+
+type ParsedSweep = z.output<typeof sweepSpec>;
+
+/** With patches as scenarios hold them: a mistake in one is none of a point, but of the sweep. */
+function withPatches({ base, axes, zip, exclude, ...rest }: ParsedSweep, what: string): ParsedSweep {
+  const parsed = (value: Json, field: string): Json => {
+    if (Array.isArray(value)) return value.map((each, index) => parsed(each, `${field}[${index}]`));
+    // A name is checked with the scenario, as any other word.
+    if (typeof value !== "object" || value === null) return value;
+    return parsePatch(value, `${what}: ${field}`) as Json;
+  };
+  const inFields = <T extends Json>(fields: Readonly<Record<string, T>>, place: string) =>
+    Object.fromEntries(
+      Object.entries(fields).map(([field, value]) => [
+        field,
+        /^patches(\[[\w-]+\])?$/.test(field) ? (parsed(value, `${place}.${field}`) as T) : value,
+      ]),
+    );
+  return {
+    ...rest,
+    base: inFields(base, "base"),
+    axes: inFields(axes, "axes"),
+    zip: zip.map((group, index) => inFields(group, `zip[${index}]`)),
+    exclude: exclude.map((pattern, index) => inFields(pattern, `exclude[${index}]`)),
+  };
 }
 
 /** The specification as a person would have written it: without what is empty, and seeds that are counted as a number. */
@@ -165,8 +193,9 @@ function checkFields({ base, axes, zip, exclude, seeds }: SweepSpec, what: strin
         throw new InputError(`${what}: exclude[${index}].${field}`, "does not vary", allowed);
       }
       if (list.some((one) => canonicalJson(one) === canonicalJson(value))) continue;
-      const allowed = `one of ${list.map((one) => JSON.stringify(one)).join(", ")}`;
-      throw new InputError(`${what}: exclude[${index}].${field}`, notAllowed(value), allowed);
+      const allowed = `one of ${list.map((one) => jsonText(field, one)).join(", ")}`;
+      const found = `${jsonText(field, value)} is not allowed`;
+      throw new InputError(`${what}: exclude[${index}].${field}`, found, allowed);
     }
   });
   const once = new Set(seeds);

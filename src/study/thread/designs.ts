@@ -6,8 +6,8 @@ import type { KernelVersion } from "../../kvm/eras.js";
 import type { PatchName } from "../../patches/index.js";
 
 export const DESIGN_NAMES = [
-  "pio",
   "base-4.2",
+  "pio",
   "datamatch",
   "rfc",
   "bad-page",
@@ -19,6 +19,10 @@ export const DESIGN_NAMES = [
   "npf-fast",
 ] as const;
 export type DesignName = (typeof DESIGN_NAMES)[number];
+
+/** Who handles a write to a doorbell, one after the other. */
+export const LANES = ["guest", "page walk", "exit", "KVM", "bus"] as const;
+export type Lane = (typeof LANES)[number];
 
 export interface Design {
   /** Short, for tables: at most 12 characters. */
@@ -36,17 +40,59 @@ export interface Design {
   readonly slot: "none" | "read-only";
   /** The design that it is measured against: the one of its kernel and processor without a patch. */
   readonly base: DesignName;
-  /** From the guest's write to the eventfd: who handles what. */
-  readonly path: readonly string[];
+  /** Who does what, from the guest's write to the signal. */
+  readonly handles: Readonly<Record<Lane, string>>;
+  /** Where a patch acts; null: there is none. */
+  readonly patched: Lane | null;
 }
 
-const INTEL = { vendor: "Intel", pio: false, length: 0, slot: "none", patches: [] } as const;
+const INTEL = {
+  vendor: "Intel",
+  pio: false,
+  length: 0,
+  slot: "none",
+  patches: [],
+  patched: null,
+} as const;
 const AMD = { ...INTEL, vendor: "AMD" } as const;
 
-const SIGNAL = "eventfd_signal";
-const SKIP = "skip the instruction";
+const RESERVED = "to a reserved entry";
+const READ_ONLY = "to a read-only entry, or none";
+const MISCONFIGURATION = "EPT misconfiguration";
+const VIOLATION = "EPT violation";
+const FAST = "fast MMIO bus; RIP is moved";
+
+const misconfiguration = (handler: string, bus = FAST) => ({
+  guest: "store",
+  "page walk": RESERVED,
+  exit: MISCONFIGURATION,
+  KVM: handler,
+  bus,
+});
+const violation = (handler: string) => ({
+  guest: "store",
+  "page walk": READ_ONLY,
+  exit: VIOLATION,
+  KVM: handler,
+  bus: FAST,
+});
+const nestedPageFault = (handler: string, bus: string) => ({
+  guest: "store",
+  "page walk": RESERVED,
+  exit: "#NPF",
+  KVM: handler,
+  bus,
+});
 
 export const DESIGNS: readonly Design[] = [
+  {
+    ...INTEL,
+    name: "base-4.2",
+    title: "MMIO SPTE and fast MMIO bus, v4.2",
+    kernel: "v4.2",
+    base: "base-4.2",
+    handles: misconfiguration("handle_ept_misconfig"),
+  },
   {
     ...INTEL,
     name: "pio",
@@ -54,56 +100,33 @@ export const DESIGNS: readonly Design[] = [
     kernel: "v4.2",
     pio: true,
     base: "base-4.2",
-    path: ["OUT", "exit: I/O instruction", "handle_io", "KVM_PIO_BUS", SIGNAL],
-  },
-  {
-    ...INTEL,
-    name: "base-4.2",
-    title: "MMIO SPTE and the fast MMIO bus",
-    kernel: "v4.2",
-    base: "base-4.2",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: EPT misconfiguration",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: {
+      guest: "OUT",
+      "page walk": "none",
+      exit: "I/O instruction",
+      KVM: "handle_io",
+      bus: "port bus; RIP is moved before",
+    },
   },
   {
     ...INTEL,
     name: "datamatch",
-    title: "MMIO SPTE and an ioeventfd with a value",
+    title: "MMIO SPTE, ioeventfd with a value",
     kernel: "v4.2",
     length: 2,
     base: "base-4.2",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: EPT misconfiguration",
-      "KVM_FAST_MMIO_BUS: nothing",
-      "emulate the instruction",
-      "KVM_MMIO_BUS",
-      SIGNAL,
-    ],
+    handles: misconfiguration("the instruction is emulated", "MMIO bus, after the fast one"),
   },
   {
     ...INTEL,
     name: "rfc",
-    title: "the RFC: every EPT violation asks the fast bus",
+    title: "the RFC: all EPT violations ask the fast bus",
     kernel: "v4.2",
     patches: ["rfc"],
+    patched: "KVM",
     slot: "read-only",
     base: "base-4.2",
-    path: [
-      "store",
-      "walk to a read-only entry, or none",
-      "exit: EPT violation",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: violation("handle_ept_violation, first of all"),
   },
   {
     ...INTEL,
@@ -111,108 +134,68 @@ export const DESIGNS: readonly Design[] = [
     title: "first alternative: kvm_handle_bad_page",
     kernel: "v4.2",
     patches: ["handle-bad-page"],
+    patched: "KVM",
     slot: "read-only",
     base: "base-4.2",
-    path: [
-      "store",
-      "walk to a read-only entry, or none",
-      "exit: EPT violation",
-      "tdp_page_fault, fast_page_fault",
-      "kvm_handle_bad_page",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: violation("tdp_page_fault, then kvm_handle_bad_page"),
   },
   {
     ...INTEL,
     name: "write-mostly",
-    title: "second alternative: reserved SPTE for a written read-only page",
+    title: "second alternative: reserved SPTE once written",
     kernel: "v4.2",
     patches: ["write-mostly-spte"],
+    patched: "page walk",
     slot: "read-only",
     base: "base-4.2",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: EPT misconfiguration",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: misconfiguration("handle_ept_misconfig"),
   },
   {
     ...INTEL,
     name: "base-6.19",
-    title: "MMIO SPTE and the fast MMIO bus, as it is",
+    title: "MMIO SPTE and fast MMIO bus, v6.19",
     kernel: "v6.19",
     base: "base-6.19",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: EPT misconfiguration",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: misconfiguration("handle_ept_misconfig"),
   },
   {
     ...INTEL,
     name: "repaired",
-    title: "the RFC for writes to read-only slots only",
+    title: "the RFC, for writes to read-only slots alone",
     kernel: "v6.19",
     patches: ["rfc-repaired"],
+    patched: "KVM",
     slot: "read-only",
     base: "base-6.19",
-    path: [
-      "store",
-      "walk to a read-only entry, or none",
-      "exit: EPT violation",
-      "a write to a read-only slot?",
-      "KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: violation("handle_ept_violation, read-only slots only"),
   },
   {
     ...INTEL,
     name: "fastpath",
-    title: "our candidate: the fast bus in the exit fast path",
+    title: "our candidate: misconfiguration in the exit fast path",
     kernel: "v6.19",
     patches: ["exit-fastpath"],
+    patched: "KVM",
     base: "base-6.19",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: EPT misconfiguration",
-      "exit fast path: KVM_FAST_MMIO_BUS",
-      SIGNAL,
-      SKIP,
-    ],
+    handles: misconfiguration("exit fast path, interrupts still off"),
   },
   {
     ...AMD,
     name: "npf-6.19",
-    title: "SVM without the fast bus",
+    title: "SVM as it is: no fast bus",
     kernel: "v6.19",
     base: "npf-6.19",
-    path: [
-      "store",
-      "walk to a reserved entry",
-      "exit: #NPF",
-      "emulate the instruction",
-      "KVM_MMIO_BUS",
-      SIGNAL,
-    ],
+    handles: nestedPageFault("the instruction is emulated", "MMIO bus"),
   },
   {
     ...AMD,
     name: "npf-fast",
-    title: "SVM with the fast bus",
+    title: "SVM with the fast bus, after v6.19",
     kernel: "v6.19",
     patches: ["svm-fast-mmio"],
+    patched: "KVM",
     base: "npf-6.19",
-    path: ["store", "walk to a reserved entry", "exit: #NPF", "KVM_FAST_MMIO_BUS", SIGNAL, SKIP],
+    handles: nestedPageFault("npf_interception", FAST),
   },
 ];
 

@@ -51,7 +51,7 @@ const MBYTE = 2 ** 20;
 
 /** Queues of the device: one doorbell each. */
 export const QUEUES = 16;
-/** Bytes of a kick, and what it writes. */
+/** Bytes of a kick. */
 const KICK = 2;
 
 /** The guest's paging structures lie in the last slot that is writable, and RAM that is touched page by page before it. */
@@ -59,8 +59,8 @@ const TABLES = { gpa: 0, size: 16 * MBYTE, backing: "2M" } as const;
 const RAM = 2 ** 32;
 /** Pages are so far apart that no fault maps the page of another. */
 const STRIDE = 16 * PAGE;
-const DOORBELLS = 0xfebf_0000;
-const OTHERS = 0xe000_0000;
+export const DOORBELLS = 0xfebf_0000;
+export const OTHERS = 0xe000_0000;
 const PORT = 0xc000;
 const OTHER_PORTS = 0x2000;
 
@@ -71,11 +71,13 @@ export function scenarioOf(design: Design, setting: Setting): ScenarioInput {
   const { pio, length, kernel, patches } = design;
   const touches = Math.ceil((accesses + warmup) * (faultsPerKick / (1 + faultsPerKick)) * 1.2) + 64;
   const footprint = touches * STRIDE;
-  const others = Array.from({ length: Math.max(0, busSize - QUEUES) }, (_, index) => ({
-    addr: pio ? OTHER_PORTS + KICK * index : OTHERS + PAGE * index,
+  const others = {
+    addr: pio ? OTHER_PORTS : OTHERS,
     len: pio ? KICK : length,
     pio,
-  }));
+    count: Math.max(0, busSize - QUEUES),
+    stride: pio ? KICK : PAGE,
+  };
   return {
     name: design.name,
     cpu,
@@ -85,7 +87,7 @@ export function scenarioOf(design: Design, setting: Setting): ScenarioInput {
     vcpus,
     guestPages: "2M",
     memslots: [...(faultsPerKick === 0 ? [] : [{ gpa: RAM, size: footprint * vcpus }]), TABLES],
-    ioeventfds: others,
+    ioeventfds: [others],
     doorbells: {
       address: pio ? PORT : DOORBELLS,
       queues: QUEUES,
@@ -119,5 +121,16 @@ export function scenarioOf(design: Design, setting: Setting): ScenarioInput {
     accesses,
     warmup,
     seed,
+  };
+}
+
+/** Ordinary faults alone: the doorbells are there, and nobody kicks. Half of the setting's accesses, for there is RAM for no more. */
+export function faultsAlone(design: Design, setting: Setting): ScenarioInput {
+  const { workload = [], ...mixed } = scenarioOf(design, { ...setting, readShare: 0, faultsPerKick: 1 });
+  return {
+    ...mixed,
+    workload: workload.filter(({ op }) => op === "store"),
+    accesses: Math.floor(setting.accesses / 2),
+    warmup: QUEUES,
   };
 }

@@ -35,6 +35,13 @@ describe("a recording of a process", () => {
     expect(counts.exitEptViolation).toBe(512 + 1);
   });
 
+  it("is held against what it should do, at the frames that its pages got", async () => {
+    const { semantics } = await replayed("op,address,size\nstore,0xffe,4\nmodify,0x1ffe,4\n", "csv", {
+      paging: "shadow",
+    });
+    expect(semantics).toEqual({ kicks: 0, kicksByUserspace: 0, doorbellReads: 0, incidents: {} });
+  });
+
   it("walks for each page once where the TLB holds them", async () => {
     const { counts } = await replayed(
       loads(64, 4096) + loads(64, 4096).split("\n").slice(1).join("\n"),

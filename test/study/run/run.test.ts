@@ -205,9 +205,14 @@ describe("a run of known precision", () => {
 describe("a run in a sweep", () => {
   it("counts what run() counts, without the zeros", async () => {
     const input = { ...machine, doorbells: DOORBELLS, workload: [{ op: "kick" }] } as const;
-    const { counts, signals } = run(input);
+    const { counts, signals, semantics } = run(input);
     const nonzero = Object.fromEntries(Object.entries(counts).filter(([, count]) => count > 0));
-    expect(await measure(parseScenario(input))).toEqual({ accesses: 1000, counts: nonzero, signals });
+    expect(await measure(parseScenario(input))).toEqual({
+      accesses: 1000,
+      counts: nonzero,
+      signals,
+      semantics,
+    });
     expect((await replay(input)).counts).toEqual(counts);
   });
 });

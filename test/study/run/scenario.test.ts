@@ -342,6 +342,26 @@ describe("a scenario", () => {
   });
 });
 
+describe("an entry for several ioeventfds", () => {
+  const several = (count: number) =>
+    parseScenario({ ...valid, ioeventfds: [{ addr: "0xe0000000", len: 0, count, stride: 8 }] }).ioeventfds;
+
+  it("stands for as many, each a stride behind the one before", () => {
+    expect(several(3).map(({ addr, len }) => [addr, len])).toEqual([
+      [0xe000_0000, 0],
+      [0xe000_0008, 0],
+      [0xe000_0010, 0],
+    ]);
+  });
+
+  it("may stand for none", () => expect(several(0)).toEqual([]));
+
+  it("is complete once it is taken apart", () => {
+    const scenario = parseScenario({ ...valid, ioeventfds: [{ addr: 64, len: 4, count: 2 }] });
+    expect(parseScenario(scenario)).toEqual(scenario);
+  });
+});
+
 describe("a run", () => {
   const random = {
     ...valid,

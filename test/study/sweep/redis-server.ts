@@ -47,8 +47,8 @@ export class WorkerProcess {
   /** Its exit status. */
   readonly ended: Promise<number | null>;
 
-  constructor(url: string, jobs = 1) {
-    const args = [MAIN, "worker", "--redis", url, "--jobs", String(jobs)];
+  constructor(url: string, jobs = 1, ...options: readonly string[]) {
+    const args = [MAIN, "worker", "--redis", url, "--jobs", String(jobs), ...options];
     this.process = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on("data", (text) => this.lines.push(...String(text).trimEnd().split("\n")));

@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { hostname } from "node:os";
 import { Queue, type Job as QueuedJob } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -231,6 +232,28 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
     expect(notes[0]).toBe(`${server.url} may lose jobs: its maxmemory-policy is allkeys-lru, not noeviction`);
   });
 
+  it("runs a patch from its source on workers that were started for it, and on no other", async () => {
+    const patches = [
+      { name: "mine", source: "{ handleEptMisconfig() { return this.original.handleEptMisconfig(); } }" },
+    ];
+    const spec = (seeds: number) =>
+      parseSweep({ name: "patched", base: { ...BASE, patches }, axes: {}, seeds });
+    const [job, other] = (await pointsOf(spec(2))) as Job[];
+    const [worker] = await start(1);
+    const error =
+      `scenario: patches: "mine" comes with its source, which the worker on ${hostname()} does not run; ` +
+      "allowed: patches that it has in its files; started with --allow-patch-source it runs any";
+    expect(await outcomesOf(executor, [job])).toEqual({ [job.key]: { status: "failed", error } });
+    expect(worker.said('"mine" comes with its source')).toHaveLength(1);
+    worker.kill("SIGTERM");
+    await worker.ended;
+    const allowing = new WorkerProcess(server.url, 1, "--allow-patch-source");
+    workers.push(allowing);
+    await allowing.ready();
+    expect(await outcomesOf(executor, [other])).toEqual(await outcomesHere([other]));
+    expect(allowing.said("comes with its source")).toEqual([]);
+  });
+
   it("takes what is in the queue for data, whoever put it there", async () => {
     const [worker] = await start(1);
     const code = "require('node:fs').writeFileSync('owned', '')";
@@ -292,7 +315,7 @@ describe("a recording that a job names", () => {
 
   function execute(file: string): Promise<Outcome> {
     const data = { scenario: { ...machine, recording: { file, format: "lackey" } } };
-    return executeQueued({ key: "by-hand", data });
+    return executeQueued({ key: "by-hand", data }, false);
   }
 
   it.each(["/etc/passwd", "../passwd", "test/../../passwd", "."])("is not read at %s", async (file) => {

@@ -27,6 +27,13 @@ describe("a sweep", () => {
     ]);
   });
 
+  it("leaves a field out where its value is null", () => {
+    const axes = { exitEvicts: ["l1", null], "doorbells.perPage": [4, null] };
+    const scenarios = expand(parseSweep({ name: "two", base: { ...BASE, exitEvicts: "l1" }, axes }));
+    expect(scenarios[3].scenario).toEqual({ ...BASE, seed: 1 });
+    expect(scenarios[0].scenario).toMatchObject({ exitEvicts: "l1", doorbells: { perPage: 4 } });
+  });
+
   it("leaves out what matches an exclusion in all its fields", () => {
     const axes = { kernel: ["v4.2", "v6.19"], paging: ["ept", "npt"] };
     expect(points({ axes, exclude: [{ kernel: "v4.2", paging: "npt" }], seeds: 1 })).toEqual([

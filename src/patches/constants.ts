@@ -1,0 +1,59 @@
+/**
+ * The kernel's and the manual's constants as patches use them. These names mean the same in every patch, also where its source
+ * runs in another thread or on another machine.
+ */
+export { ERRNO } from "../kvm/errno.js";
+export {
+  KVM_FAST_MMIO_BUS,
+  KVM_MMIO_BUS,
+  KVM_PIO_BUS,
+  KVM_VIRTIO_CCW_NOTIFY_BUS,
+} from "../kvm/io-bus.js";
+export { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from "../kvm/memslots.js";
+export {
+  EMULATE,
+  EMULATE_WRITE_PROTECTED,
+  EMULTYPE_NO_DECODE,
+  EMULTYPE_PF,
+  EMULTYPE_RETRY,
+  EMULTYPE_SKIP,
+  KVM_PFN_ERR_RO_FAULT,
+  KVM_PFN_NOSLOT,
+  PFERR_FETCH,
+  PFERR_PRESENT,
+  PFERR_RSVD,
+  PFERR_USER,
+  PFERR_WRITE,
+  RESUME,
+  RET_MMIO_PF_EMULATE,
+  RET_MMIO_PF_INVALID,
+} from "../kvm/mmu.js";
+export { KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_IO, KVM_EXIT_MMIO, KVM_EXIT_UNKNOWN } from "../kvm/vcpu.js";
+export { EXIT_FASTPATH_NONE, EXIT_FASTPATH_REENTER_GUEST } from "../kvm/x86.js";
+export {
+  EPT_EXECUTE,
+  EPT_READ,
+  EPT_USER_EXECUTE,
+  EPT_VIOLATION_FINAL_GPA,
+  EPT_VIOLATION_GLA_VALID,
+  EPT_VIOLATION_NOT_EXECUTABLE_PAGE,
+  EPT_VIOLATION_SHADOW_STACK,
+  EPT_VIOLATION_SHADOW_STACK_PAGE,
+  EPT_VIOLATION_USER_EXECUTE,
+  EPT_VIOLATION_USER_PAGE,
+  EPT_VIOLATION_WRITABLE_PAGE,
+  EPT_WRITE,
+} from "../x86/ept.js";
+export { PAGE } from "../x86/mmu.js";
+export { VMEXIT_CPUID, VMEXIT_IOIO, VMEXIT_MSR, VMEXIT_NPF, VMEXIT_VMMCALL } from "../x86/vmcb.js";
+export {
+  EXIT_REASON_CPUID,
+  EXIT_REASON_CR_ACCESS,
+  EXIT_REASON_EPT_MISCONFIG,
+  EXIT_REASON_EPT_VIOLATION,
+  EXIT_REASON_EXCEPTION_NMI,
+  EXIT_REASON_IO_INSTRUCTION,
+  EXIT_REASON_MSR_READ,
+  EXIT_REASON_MSR_WRITE,
+  EXIT_REASON_VMCALL,
+} from "../x86/vmcs.js";
