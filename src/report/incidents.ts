@@ -101,7 +101,7 @@ export function threadIncidentsTable(study: ThreadIncidents): string {
 
 /** What each consequence of the patches comes to on each design: which incidents, without how many. */
 export function threadIncidentParts(study: ThreadIncidents): string[] {
-  const { designs, cases } = study;
+  const { designs, cases, outcomes } = study;
   const records = tableThreadCases(study);
   type Design = (typeof designs)[number];
   const columns: TextColumn<Design>[] = [
@@ -114,14 +114,17 @@ export function threadIncidentParts(study: ThreadIncidents): string[] {
       }),
     ),
   ];
-  const letters = INCIDENT_KINDS.map((kind) => `${LETTERS[kind]} ${kind}`).join(", ");
+  const happened = new Set(outcomes.flatMap(({ seen }) => Object.keys(seen?.incidents ?? {})));
+  const letters = INCIDENT_KINDS.filter((kind) => happened.has(kind)).map(
+    (kind) => `${LETTERS[kind]} ${kind}`,
+  );
   return [
     [
       "What goes wrong, case by case:",
       ...cases.map(({ number, title }) => wrapText(`${number}: ${title}`)),
     ].join("\n"),
     ...headed(
-      `Incidents: ${letters}. u: kicks that userspace got in place of the eventfd, which is none`,
+      `Incidents: ${letters.join(", ")}. u: kicks that userspace got in place of the eventfd, which is none`,
       textTables(columns, designs),
     ),
   ];

@@ -82,10 +82,11 @@ export { plotBypass, tableBypass, tableBypassed } from "./thread/objections/bypa
 export { plotFaultTax, tableFaultTax } from "./thread/objections/fault-tax.js";
 export { plotReads, tableReads } from "./thread/objections/reads.js";
 export { plotSlotPrice, tableSlotPrice } from "./thread/objections/slot-price.js";
-export { plotOpenSwitches, tableOpenSwitches } from "./thread/open-switches.js";
+export { openSwitchesParts, plotOpenSwitches, tableOpenSwitches } from "./thread/open-switches.js";
 export { answerText, plotQuestion, tableQuestion } from "./thread/question.js";
 export { plotRates, ratesTable, tableRates } from "./thread/rates.js";
 export {
+  overtakesParts,
   overtakesTable,
   plotConditions,
   plotOvertakes,

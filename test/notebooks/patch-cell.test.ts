@@ -6,7 +6,11 @@ interface Converter {
   convert(
     before: string,
     cell: string,
-  ): { readonly diagnostics: readonly { readonly messageText: string }[] };
+  ): {
+    readonly diagnostics: readonly { readonly messageText: string }[];
+    readonly output: string;
+    readonly declOutput: string;
+  };
   complete(before: string, cell: string, at: number): { readonly candidates: readonly string[] };
   close(): void;
 }
@@ -60,6 +64,15 @@ describe("a patch in a cell", { timeout: 60_000 }, () => {
       "",
     );
     expect(errors(withConstant("return limit > 4 ? this.original.handleEptMisconfig() : 1;"))).toBe("");
+  });
+
+  it("gets what an earlier cell imported as it gets an earlier cell's variable: the two cannot be told apart", () => {
+    const earlier = converter.convert("", `${IMPORT}import * as exitlab from "exitlab"; const limit = 3;`);
+    const cell =
+      'definePatch("mine", { handleExit() { return KVM_FAST_MMIO_BUS + exitlab.PAGE + limit; } });';
+    expect(converter.convert(earlier.declOutput, cell).output).toContain(
+      "return exports.KVM_FAST_MMIO_BUS + exports.exitlab.PAGE + exports.limit;",
+    );
   });
 
   it("has a type error for a function that the kernel does not have, a field, and an argument", () => {

@@ -1,7 +1,14 @@
 import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
+import { InputError } from "../../src/cost/input.js";
 import { KVM_FAST_MMIO_BUS } from "../../src/kvm/io-bus.js";
-import { definePatch, PatchError, type PatchFunctions } from "../../src/patches/define-patch.js";
+import { KVM_EXIT_INTERNAL_ERROR } from "../../src/kvm/vcpu.js";
+import {
+  definePatch,
+  PatchError,
+  type PatchedKernel,
+  type PatchFunctions,
+} from "../../src/patches/define-patch.js";
 import { handleBadPage } from "../../src/patches/handle-bad-page.js";
 import { rfc } from "../../src/patches/rfc.js";
 import { run } from "../../src/study/run/run.js";
@@ -83,6 +90,21 @@ describe("a patch names itself", () => {
     expect(inspect(error)).toBe('patch "mine", handleExit(): no such gpa');
   });
 
+  it("but not when it is KVM that stops a vCPU under it", () => {
+    const watched = failing({
+      vmxHandleEptViolation(this: PatchedKernel) {
+        this.vcpu.run.exitReason = KVM_EXIT_INTERNAL_ERROR;
+        return 0;
+      },
+      runUserspace(this: PatchedKernel) {
+        this.original.runUserspace();
+      },
+    });
+    expect(watched).toThrow(InputError);
+    expect(watched).toThrow("KVM stops vCPU 0");
+    expect(watched).not.toThrow("runUserspace");
+  });
+
   it("when it returns nonsense, or forgets to return", () => {
     expect(failing({ vmxHandleEptViolation() {} })).toThrow(
       'patch "mine", vmxHandleEptViolation(): returned undefined; allowed: 1 to resume the guest, 0 to exit to userspace, or',
@@ -131,6 +153,31 @@ describe("what is no patch is refused where it is written", () => {
   ])("%s", (_, functions, message) => {
     expect(defined(functions)).toThrow(message);
     expect(defined(functions)).toThrow(allowed);
+  });
+
+  it.each([
+    ["a patch without functions", () => ({}), "changes no function of the kernel; allowed: a method or more"],
+    [
+      "an async function",
+      async () => ({ handleExit: () => 1 }),
+      "its methods are [object Promise]; allowed: an",
+    ],
+    ["a generator", function* () {}, "its methods are [object Generator]; allowed: an object literal"], // biome-ignore format: one line
+  ])("%s", (_, make, message) => {
+    const made = make as unknown as () => PatchFunctions;
+    expect(() => definePatch("mine", {}, made)).toThrow(`patch "mine": ${message}`);
+  });
+
+  it("a function that writes to its constants, which stay as they were", () => {
+    const constants = { limit: 3 };
+    const make = (own: { limit: number }) => {
+      own.limit++;
+      return {};
+    };
+    expect(() => definePatch("mine", constants, make)).toThrow(
+      "patch \"mine\": TypeError: Cannot assign to read only property 'limit'",
+    );
+    expect(constants).toEqual({ limit: 3 });
   });
 
   it("constants that are no numbers, texts or flags", () => {

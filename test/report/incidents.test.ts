@@ -104,10 +104,12 @@ describe("the thread's cases as a mail", () => {
   const study = studyThreadIncidents();
   const text = threadIncidentsTable(study);
 
-  it("has a line for each case in each table, and what the letters mean", () => {
-    expect(text.replaceAll("\n", " ")).toContain("S spurious-signal, L lost-load, K lost-kick");
-    expect(text).toMatch(/^SIMULATED case {2}base-4.2 {2}pio/m);
-    expect(text).toMatch(/^v +- +- +- +S2 L1 D1 +-/m);
+  it("has a line for each design in each table, and what the letters mean", () => {
+    expect(text.replaceAll("\n", " ")).toContain(
+      "S spurious-signal, L lost-load, I skipped-instruction, D wrong-data.",
+    );
+    expect(text).toMatch(/^SIMULATED design {2}read {2}i +ii +iii +iii' +iii''/m);
+    expect(text).toMatch(/^rfc +SL +- +- +SL +SI +- +- +SLD +SI +SI +S$/m);
     for (const line of lines(text)) expect(line.length).toBeLessThanOrEqual(75);
   });
 

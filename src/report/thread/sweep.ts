@@ -352,7 +352,9 @@ export function overtakesParts(overtakes: Overtakes): string[] {
     [
       overtaken.length === 0
         ? "Along the axes none overtakes another."
-        : "Where one overtakes the other, located:",
+        : wrapText(
+            "Where one overtakes the other, located (along reads a design may cost less because it loses what the other loads):",
+          ),
       ...overtaken,
     ].join("\n"),
   ];

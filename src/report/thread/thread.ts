@@ -1,4 +1,5 @@
 /** The study of the thread for a mail that a maintainer could answer to: counts before cycles, the base first, costs as well as wins. */
+import type { PageState } from "../../study/thread/kicks-beside.js";
 import type { ThreadStudy } from "../../study/thread/thread.js";
 import { threadIncidentParts } from "../incidents.js";
 import { mail } from "../mail.js";
@@ -75,13 +76,13 @@ function conclusionParts({ conclusion }: ThreadStudy): string[] {
 }
 
 function objectionParts({ verdict, reads, faultTax, bypass, slotPrice }: ThreadStudy): string[] {
-  const references = (design: string, page: string | null) =>
-    verdict.find((row) => row.design === design && row.page === page)?.references;
+  const references = (design: string, page: PageState) =>
+    verdict.find((row) => row.design === design && (row.page ?? page) === page)?.references;
   const neverMapped =
-    `The entry stays non-present, that is so: a doorbell that is only kicked is never mapped, and a read of the doorbell itself ` +
-    `signals and does not map it either. ${references("rfc", "never touched")} references per kick, and as many ` +
-    `(${references("rfc", "populated")}) where a read beside it has mapped the page, for the violation drops what was cached; ` +
-    `${references("base-4.2", null)} under base-4.2.`;
+    "The entry stays non-present, that is so: a doorbell that is only kicked is never mapped, and a read of the doorbell itself " +
+    `signals and does not map it either. ${references("rfc", "never touched")} references per kick, and where a read beside it has ` +
+    `mapped the page ${references("rfc", "populated")}, for the violation drops what was cached; ` +
+    `${references("base-4.2", "populated")} under base-4.2.`;
   const objections = {
     "What is cached?": { verdict: neverMapped },
     "Reads of doorbells": reads,

@@ -47,7 +47,7 @@ export async function executeQueued({ key, data }: QueuedJob, allowPatchSource: 
   return executeJob({ key, scenario });
 }
 
-/** @throws InputError for a scenario with a patch that is no name, before it is parsed, for that runs it */
+/** @throws InputError for a scenario with a patch that is no name, before it is run */
 function refusePatchSource(scenario: Partial<Scenario> | undefined): void {
   const patches: unknown = scenario?.patches ?? [];
   const source = Array.isArray(patches) ? patches.find((patch) => typeof patch !== "string") : undefined;

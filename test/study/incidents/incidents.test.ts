@@ -1,5 +1,6 @@
 /** Incidents absolutely and against a base, and the shortest way to one. */
 import { describe, expect, it } from "vitest";
+import { handleBadPage } from "../../../src/patches/handle-bad-page.js";
 import { semanticsOf, stepText } from "../../../src/study/incidents/guest-steps.js";
 import { studyIncidents } from "../../../src/study/incidents/incidents.js";
 import { minimalReproduction } from "../../../src/study/incidents/minimal-reproduction.js";
@@ -44,6 +45,14 @@ describe("incidents of a scenario", () => {
 
   it("stand alone without a base", () => {
     expect(studyIncidents({ scenario: badPage })).toMatchObject({ base: null, seenOfBase: null, rows: [] });
+  });
+
+  it("are repeated by a command with what a person would have written", () => {
+    const { command } = studyIncidents({
+      scenario: { ...badPage, seed: 1, patches: [handleBadPage] },
+    }).provenance;
+    expect(command).toContain('"patches": [ "handle-bad-page" ]');
+    expect(command).not.toContain("seed");
   });
 
   it("are of the same guest", () => {
@@ -130,6 +139,12 @@ describe("the shortest way to an incident", () => {
       'minimalReproduction: kind: "lost-load" does not happen; allowed: none: the scenario has no incidents',
     );
     expect(() => minimalReproduction(rfc, "lost-kick")).toThrow("spurious-signal, lost-load");
+  });
+
+  it("is not looked for where nothing is checked", () => {
+    expect(() => minimalReproduction({ ...rfc, semantics: "off" }, "lost-load")).toThrow(
+      'minimalReproduction: semantics: "off"; allowed: "checked"',
+    );
   });
 });
 

@@ -1,6 +1,10 @@
 /** Each consequence of the patches as the thread and its analysis have them: on which design it happens, and on no other. */
 import { describe, expect, it } from "vitest";
-import { studyThreadIncidents, THREAD_CASES } from "../../../src/study/incidents/thread-cases.js";
+import {
+  studyThreadIncidents,
+  THREAD_CASES,
+  threadOutcome,
+} from "../../../src/study/incidents/thread-cases.js";
 import { type DesignName, designOf } from "../../../src/study/thread/designs.js";
 
 const study = studyThreadIncidents();
@@ -116,6 +120,22 @@ describe("a guest that steps", () => {
 it("names every case once", () => {
   expect(new Set(THREAD_CASES.map(({ number }) => number)).size).toBe(THREAD_CASES.length);
   expect(study.outcomes).toHaveLength(study.cases.length * study.designs.length);
+});
+
+it("says what stopped a design whose patch throws, or whose kernel refuses something", () => {
+  const stopped = (statement: string) => {
+    const source = `{ kvmHandleBadPage() { ${statement} } }`;
+    const patches = [{ name: "stops", constants: {}, source }];
+    const [kicks] = THREAD_CASES.filter(({ number }) => number === "i");
+    return threadOutcome(kicks, { ...designOf("bad-page"), patches });
+  };
+  expect(stopped('throw new Error("no such page");')).toEqual({
+    number: "i",
+    design: "bad-page",
+    seen: null,
+    stopped: 'patch "stops", kvmHandleBadPage(): no such page',
+  });
+  expect(stopped("return -14;").stopped).toContain("EFAULT: KVM_RUN: no host memory behind a page");
 });
 
 it("takes a design of one's own", () => {

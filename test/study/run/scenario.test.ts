@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { run } from "../../../src/study/run/run.js";
-import { parseScenario, scenarioFields } from "../../../src/study/run/scenario.js";
+import {
+  ioeventfdsOf,
+  parseScenario,
+  type ScenarioInput,
+  scenarioFields,
+} from "../../../src/study/run/scenario.js";
 
 const valid = {
   cpu: "sandy-bridge-ep",
@@ -344,7 +349,7 @@ describe("a scenario", () => {
 
 describe("an entry for several ioeventfds", () => {
   const several = (count: number) =>
-    parseScenario({ ...valid, ioeventfds: [{ addr: "0xe0000000", len: 0, count, stride: 8 }] }).ioeventfds;
+    ioeventfdsOf(parseScenario({ ...valid, ioeventfds: [{ addr: "0xe0000000", len: 0, count, stride: 8 }] }));
 
   it("stands for as many, each a stride behind the one before", () => {
     expect(several(3).map(({ addr, len }) => [addr, len])).toEqual([
@@ -356,7 +361,18 @@ describe("an entry for several ioeventfds", () => {
 
   it("may stand for none", () => expect(several(0)).toEqual([]));
 
-  it("is complete once it is taken apart", () => {
+  it("is named as it was written when one of them is refused", () => {
+    const beside = (entry: ScenarioInput["ioeventfds"] & object) => ({
+      ...valid,
+      ioeventfds: [{ addr: "0xe0000000", len: 4, count: 3 } as const, ...entry],
+    });
+    expect(() => parseScenario(beside([{ addr: 0xfffe, len: 2, pio: true, count: 2, stride: 2 }]))).toThrow(
+      "scenario: ioeventfds[1].addr: 0x10000 is not allowed; allowed: ports 0x0 to 0xffff",
+    );
+    expect(() => run(beside([{ addr: 0xe000_1000, len: 4 }]))).toThrow("ioeventfds[1]: ");
+  });
+
+  it("is complete as it is kept", () => {
     const scenario = parseScenario({ ...valid, ioeventfds: [{ addr: 64, len: 4, count: 2 }] });
     expect(parseScenario(scenario)).toEqual(scenario);
   });

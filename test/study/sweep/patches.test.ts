@@ -93,6 +93,19 @@ describe("patches as an axis", () => {
     expect(() => sweepOf({}, { patches: [outer] })).toThrow('sweep: base.patches[0]: "outer" reads limit');
   });
 
+  it("are called by their names at one place of a series, too", async () => {
+    const axes = { "patches[0]": ["rfc", mine] };
+    const points = await pointsOf(sweepOf(axes, { patches: ["rfc"] }));
+    expect(points.map(({ values }) => nameOf(values))).toEqual([
+      "patches[0]=rfc seed=1",
+      "patches[0]=mine seed=1",
+    ]);
+    const exclude = [{ "patches[0]": "svm-fast-mmio" }];
+    expect(() => parseSweep({ name: "patches", base: { ...BASE, patches: ["rfc"] }, axes, exclude })).toThrow(
+      "exclude[0].patches[0]: svm-fast-mmio is not allowed; allowed: one of rfc, mine",
+    );
+  });
+
   it("have names of their own", async () => {
     const other = { ...mine, constants: { extra: 2 } };
     await expect(pointsOf(sweepOf({ patches: [[mine], [other]] }))).rejects.toThrow(

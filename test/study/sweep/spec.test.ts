@@ -150,6 +150,13 @@ describe("a field's path", () => {
     expect(scenario).toEqual(before);
   });
 
+  it("names an element by whatever it is called, spaces and dots among it", () => {
+    const patched = { patches: [{ name: "present only, v1.2", constants: { pages: 1 } }, "rfc"] };
+    expect(withField(patched, "patches[present only, v1.2].constants.pages", 2, "axes")).toEqual({
+      patches: [{ name: "present only, v1.2", constants: { pages: 2 } }, "rfc"],
+    });
+  });
+
   it.each([
     ["a.b", /axes: a\.b: b is in no object/],
     ["o[0]", /axes: o\[0\]: is in no list/],
