@@ -5,11 +5,15 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 /** Files that take a minute and more, longest first: begun before the others, so that no processor waits for one at the end. */
 const LONG = [
   "notebooks/shipped",
-  "report/pictures",
   "cli/sweep",
-  "study/load-latency",
   "notebooks/viewer",
+  "cli/study",
+  "report/studies",
+  "study/load-latency",
   "notebooks/runner",
+  "report/export",
+  "report/pictures",
+  "study/sweep/redis",
   "setup/own-notebooks",
 ];
 
@@ -23,14 +27,25 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/** Tests of functions alone: nothing of one file is there for the next, so they share a process, which saves half of their time. */
+const FUNCTIONS = [
+  "test/{conformance,cost,kvm,patches,workload,x86}/**/*.test.ts",
+  "test/study/*.test.ts",
+  "test/study/{calibrate,compare,conformance,incidents,run,thread}/**/*.test.ts",
+  "test/report/{compare,thread}/**/*.test.ts",
+];
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
     testTimeout: 120_000,
-    // A hook may start a browser.
+    // Hooks start browsers.
     hookTimeout: 120_000,
     // One less would leave a processor idle, half of a machine that has two.
     maxWorkers: availableParallelism(),
     sequence: { sequencer: LongestFirst },
+    projects: [
+      { extends: true, test: { name: "functions", include: FUNCTIONS, isolate: false } },
+      { extends: true, test: { name: "others", include: ["test/**/*.test.ts"], exclude: FUNCTIONS } },
+    ],
   },
 });

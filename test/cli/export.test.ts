@@ -186,6 +186,7 @@ describe("exitlab export of a run", () => {
       "counts.csv",
       "exit-reasons.csv",
       "exits.csv",
+      "incidents.csv",
       "index.html",
       "mail.txt",
       "price.csv",

@@ -29,7 +29,7 @@ describe("exitlab study", () => {
     expect([status, stderr]).toEqual([0, ""]);
     const text = stdout.replaceAll(/\s+/g, " ");
     expect(text).toContain("The question: a kick takes ");
-    expect(text).toContain("Of a core the patch takes, less what its base takes: ");
+    expect(text).toContain("Does it matter? What A takes more than B, per cent of a core");
     expect(text).not.toContain("The objections, measured");
     expect(readdirSync(join(cwd, "out"))).toEqual(["thread-short"]);
   });

@@ -18,6 +18,8 @@ const NO_FIGURES = [
   "cost/exit-times.ts: resolutionUs = 1e6 / 10 ** fraction.length", // microseconds of a second
   "cost/exit-times.ts: (time - meanUs) ** 2",
   "report/load-latency.ts: CYCLE_TICKS = [", // of an axis
+  "report/thread/rates.ts: cycles.low / 1e6", // in millions
+  "report/thread/rates.ts: cycles.high / 1e6",
   "study/compare/measured.ts: PERF_ROUNDING_US = 0.005", // half of the last digit that perf prints
   "study/exits.ts: (cycles - mean) ** 2",
 ];

@@ -203,7 +203,7 @@ function hiddenBy(element: Locator): Promise<string | null> {
 }
 
 /** Bars, points, and lines without points. */
-const MARKS = ".point path, path.point, .js-line";
+const MARKS = ".point path, path.point, .js-line, .hm image";
 
 /** Brings a mark into view and tells where to point at it, or null when there is nothing to see of it. */
 function placeOf(mark: Mark): Point | null {

@@ -36,6 +36,7 @@ export function threadMail(study: ThreadStudy): string {
 
 /** The verdict and the answer. */
 export function threadShortMail(study: ThreadStudy): string {
+  const { rates } = study;
   const [{ assumption, measurement }] = study.settles;
   return mail({
     provenance: study.provenance,
@@ -45,6 +46,7 @@ export function threadShortMail(study: ThreadStudy): string {
       wrapText(breakEvenText(study.tlb)),
       ...verdictParts(study),
       ...conclusionParts(study),
+      ...(rates === null ? [] : ratesParts(rates)),
       wrapText(`What would overturn this is ${assumption}. What would settle it: ${measurement}.`),
     ],
   });
