@@ -3,11 +3,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { mailTable } from "../src/report/mail-table.js";
-import { threadShortMail } from "../src/report/thread/thread.js";
 import { studyPciTestdev } from "../src/study/pci-testdev.js";
 import { run } from "../src/study/run/run.js";
 import { planSweep } from "../src/study/sweep/plan.js";
-import { studyThread } from "../src/study/thread/thread.js";
 
 const ROOT = join(import.meta.dirname, "..");
 const readme = readFileSync(join(ROOT, "README.md"), "utf8");
@@ -17,11 +15,6 @@ describe("the README", () => {
   it("quotes the table of the study", () => {
     const quoted = /```\n(SIMULATED row[\s\S]*?)\n```/.exec(readme)?.[1];
     expect(mailTable(study)).toContain(quoted);
-  });
-
-  it("quotes the verdict on the thread as its command prints it", async () => {
-    const quoted = /```\n(SIMULATED design[\s\S]*?)\n```/.exec(readme)?.[1];
-    expect(threadShortMail(await studyThread({ sweep: "none" }))).toContain(quoted);
   });
 
   it("shows the figures of the study in its picture", () => {

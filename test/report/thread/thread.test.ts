@@ -1,4 +1,6 @@
 /** The study of the thread as a whole, and its mail. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { threadMail, threadShortMail } from "../../../src/report/thread/thread.js";
 import { tableVerdict } from "../../../src/report/thread/verdict.js";
@@ -8,16 +10,14 @@ import { overtakes } from "./overtakes-fixture.js";
 
 let study: ThreadStudy;
 beforeAll(async () => {
-  const made = await studyThread({ sweep: "none", accesses: 200 });
+  const made = await studyThread({ sweep: "none" });
   study = { ...made, overtakes, rates: threadRates(overtakes) };
 }, 120_000);
 
 describe("the study of the thread", () => {
   it("is JSON, and names the command that makes it again", () => {
     expect(JSON.parse(JSON.stringify(study))).toEqual(study);
-    expect(study.provenance.command).toBe(
-      `npx exitlab study thread --options '{ "sweep": "none", "accesses": 200 }'`,
-    );
+    expect(study.provenance.command).toBe(`npx exitlab study thread --options '{ "sweep": "none" }'`);
   });
 
   it("answers the question first, and says which designs do what their base does not", () => {
@@ -54,6 +54,14 @@ describe.each([
       text.indexOf("TSC cycles per kick: value and range"),
     );
     expect(text).toMatch(/SIMULATED design .*\nbase-4\.2 /);
+  });
+});
+
+describe("the short mail", () => {
+  it("is what the README quotes the verdict from", () => {
+    const readme = readFileSync(join(import.meta.dirname, "../../../README.md"), "utf8");
+    const quoted = /```\n(SIMULATED design[\s\S]*?)\n```/.exec(readme)?.[1];
+    expect(threadShortMail(study)).toContain(quoted);
   });
 });
 
