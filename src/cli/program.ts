@@ -8,6 +8,7 @@ import { MITIGATIONS } from "../kvm/kvm.js";
 import { COMPARE_STYLES } from "../report/compare/table.js";
 import { PER } from "../study/compare/simulated.js";
 import { packageVersion } from "../study/provenance.js";
+import { ALLOW_PATCH_SOURCE } from "../study/sweep/redis-options.js";
 import { calibrateCommand } from "./calibrate.js";
 import { compareCommand } from "./compare.js";
 import { conformCommand } from "./conform.js";
@@ -200,7 +201,7 @@ Examples:
     .requiredOption("--redis <url>", "where the points are")
     .option("--jobs <n>", "points at a time (default: one for each core)")
     .option(
-      "--allow-patch-source",
+      ALLOW_PATCH_SOURCE,
       "also run patches that are in no file here, from the source that a point brings along",
     )
     .addHelpText("after", "\nExample:\n  exitlab worker --redis redis://queue.example:6379")

@@ -9,6 +9,11 @@ export interface Bounds {
   readonly high: number;
 }
 
+/** Counts of so many accesses, kicks or faults as those of one. */
+export function perOne(counts: Counts, of: number): Counts {
+  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / of]));
+}
+
 /** How often each cost occurs in a run, or how much more often than in `base`; in the order of the costs. */
 export function occurrences(
   costs: readonly { readonly primitives: readonly string[]; readonly spares?: readonly string[] }[],

@@ -3,7 +3,7 @@
  * makes, with what is missing. Names, ports and sizes are those of x86/vmexit.c, of the rows of pci-testdev those of QEMU's
  * docs/specs/pci-testdev.txt.
  */
-import type { Counts } from "../cost/counts.js";
+import { type Counts, perOne } from "../cost/counts.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import { run } from "./run/run.js";
 import type { ScenarioInput } from "./run/scenario.js";
@@ -108,5 +108,5 @@ export function vmexitRow(name: string, kernel: KernelVersion): VmexitRow | unde
 /** Runs a row and returns its counts per access. @param what names the study in errors @throws InputError */
 export function countRow(machine: RowMachine, row: RowScenario, what: string): Counts {
   const { counts, accesses } = run({ ...machine, ...row }, what);
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / accesses]));
+  return perOne(counts, accesses);
 }

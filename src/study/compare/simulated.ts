@@ -5,7 +5,7 @@
  * What the seeds leave open and what the costs leave open stand apart. Seeds are paired: a column's run is held against the
  * base's with the same seed. Costs are ranges, in which both sides always have one cost vector.
  */
-import type { Bounds, Counts } from "../../cost/counts.js";
+import { type Bounds, type Counts, perOne } from "../../cost/counts.js";
 import { loadCpu } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed, oneOf, parseInput } from "../../cost/input.js";
 import { conditionsOf } from "../conditions.js";
@@ -169,7 +169,7 @@ function countsPer(
 ): Counts {
   const all = per === "access" ? accesses : signals.reduce((sum, each) => sum + each, 0);
   if (all === 0) throw new InputError(where, "has no signal", "runs with signals, or per: access");
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / all]));
+  return perOne(counts, all);
 }
 
 function meanOf(all: readonly Counts[]): Counts {

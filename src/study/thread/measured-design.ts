@@ -5,7 +5,7 @@
  * Kicks are those of a guest and a host with 4-Kbyte pages, in the setting's walk state, with other pages mapped beside the doorbells.
  * Behind a read-only slot they are counted in both states of its page: never read, so that there is no entry for ever, and read before.
  */
-import type { Counts } from "../../cost/counts.js";
+import { type Counts, perOne } from "../../cost/counts.js";
 import { loadCpu } from "../../cost/cpu-profile.js";
 import { type PrimitiveCost, primitiveCosts } from "../../cost/primitive-costs.js";
 import { DEFAULT_SWITCHES } from "../../x86/cpu.js";
@@ -63,8 +63,8 @@ function measureDesign(design: Design, setting: Setting): MeasuredDesign {
     setting,
     costs: primitiveCosts(loadCpu(setting.cpu), design.kernel),
     perKick: Object.fromEntries(states.map(({ page, kick }) => [page, kick])),
-    perFault: perAccess(faults),
-    perMiss: perAccess(misses),
+    perFault: perOne(faults.counts, faults.accesses),
+    perMiss: perOne(misses.counts, misses.accesses),
     incidents: incidentsOf(mixed),
     scenarios: [kicks.scenario, mixed.scenario, faults.scenario, misses.scenario],
   };
@@ -82,10 +82,6 @@ function writesBeside(design: Design, setting: Setting): ScenarioInput {
     accesses: WRITES,
     warmup: 64,
   };
-}
-
-function perAccess({ counts, accesses }: Run): Counts {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / accesses]));
 }
 
 function incidentsOf({ semantics }: Run): IncidentCounts {

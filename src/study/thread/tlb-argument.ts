@@ -15,7 +15,7 @@ import {
   type CostBreakEven,
   type ShareBreakEven,
 } from "../../cost/break-even.js";
-import { type Counts, occurrences } from "../../cost/counts.js";
+import { type Counts, occurrences, perOne } from "../../cost/counts.js";
 import { cpuNames, loadCpu } from "../../cost/cpu-profile.js";
 import { InputError, integer, list, notAllowed, oneOf, parseInput, record } from "../../cost/input.js";
 import { priceCounts } from "../../cost/price.js";
@@ -349,10 +349,6 @@ function faultsOf(setting: Setting): Faults {
     return perOne(counts, accesses);
   };
   return { base: perFault("base-4.2"), rfc: perFault("rfc") };
-}
-
-function perOne(counts: Counts, of: number): Counts {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / of]));
 }
 
 function taxOf({ base, rfc }: Faults, costs: readonly PrimitiveCost[]): FaultTax {

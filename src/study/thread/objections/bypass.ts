@@ -3,7 +3,7 @@
  * and what of it a design leaves out: steps of the kernel and events of its tracepoints, so that what is saved and what is
  * lost stand in one row.
  */
-import { type Counts, occurrences } from "../../../cost/counts.js";
+import { type Counts, occurrences, perOne } from "../../../cost/counts.js";
 import { loadCpu } from "../../../cost/cpu-profile.js";
 import { priceCounts } from "../../../cost/price.js";
 import { primitiveCosts } from "../../../cost/primitive-costs.js";
@@ -147,10 +147,6 @@ function scenarioWith(
   };
 }
 
-function perAccess({ counts, accesses }: Run): Counts {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / accesses]));
-}
-
 function rowOf(
   design: DesignName,
   op: BypassRow["op"],
@@ -186,7 +182,7 @@ function changeOf(design: DesignName, baseEventfd: EventfdName, setting: Setting
     const events: Record<string, number> = {};
     for (const { event } of trace.records()) events[event.event] = (events[event.event] ?? 0) + 1;
     const perWrite = Object.entries(events).map(([name, count]) => [name, count / TRACED]);
-    return { counts: perAccess(done), events: Object.fromEntries(perWrite) as Counts };
+    return { counts: perOne(done.counts, done.accesses), events: Object.fromEntries(perWrite) as Counts };
   };
   const [own, before] = [traced(design, "any length"), traced(base, baseEventfd)];
   const costs = primitiveCosts(loadCpu(setting.cpu), kernel);

@@ -12,6 +12,7 @@ import { conditionsOf } from "../../conditions.js";
 import { provenanceOf } from "../../provenance.js";
 import type { Interval, Provenance } from "../../result.js";
 import { type DesignName, designOf } from "../designs.js";
+import { kickCounts } from "../kick-counts.js";
 import { type Setting, scenarioOf } from "../setting.js";
 import { type ObjectionOptions, settingOf } from "./setting.js";
 import { type Part, perInstruction, type SplitRun, splitRun } from "./split-run.js";
@@ -115,9 +116,10 @@ function curveOf(of: ReadsCase, setting: Setting, runs: readonly SplitRun[]): Re
     const counts = perInstruction(part);
     // Refuses what no cost prices.
     priceCounts(costs, part.counts, part.instructions);
+    const { exits, userspaceExits } = kickCounts(counts);
     return {
-      exits: exitsOf(counts),
-      userspaceExits: (counts.userspaceExitMmio ?? 0) + (counts.userspaceExitIo ?? 0),
+      exits,
+      userspaceExits,
       signals: part.signals / part.instructions,
       cycles: linearBounds(costs, occurrences(costs, counts)),
     };
@@ -126,7 +128,7 @@ function curveOf(of: ReadsCase, setting: Setting, runs: readonly SplitRun[]): Re
   const shareOf = (count: (reads: Part) => number) =>
     runs.reduce((sum, { reads }) => sum + count(reads), 0) / all;
   const signalled = shareOf(({ signals }) => signals);
-  const userspace = shareOf(({ counts }) => (counts.userspaceExitMmio ?? 0) + (counts.userspaceExitIo ?? 0));
+  const userspace = shareOf(({ counts }) => kickCounts(counts).userspaceExits);
   return {
     ...of,
     points: runs.map(({ kicks, reads, semantics: { incidents } }, index) => ({
@@ -143,13 +145,6 @@ function curveOf(of: ReadsCase, setting: Setting, runs: readonly SplitRun[]): Re
     userspace,
     served: 1 - signalled - userspace,
   };
-}
-
-function exitsOf(counts: Readonly<Record<string, number>>): number {
-  return Object.entries(counts).reduce(
-    (sum, [name, count]) => sum + (/^exit(?!Mitigation|Fastpath)/.test(name) ? count : 0),
-    0,
-  );
 }
 
 /** What most reads of a design end as. */

@@ -2,7 +2,7 @@
  * A run whose counts are kept apart by what the guest did: kicks, reads of doorbells, and all else. A mean over a mix does not
  * say what a read costs, or what becomes of it.
  */
-import type { Counts } from "../../../cost/counts.js";
+import { type Counts, perOne } from "../../../cost/counts.js";
 import type { Instruction } from "../../../kvm/instruction.js";
 import { PRIMITIVES } from "../../../kvm/primitives.js";
 import { PAGE } from "../../../x86/mmu.js";
@@ -30,7 +30,7 @@ export interface SplitRun extends Readonly<Record<PartName, Part>> {
 
 /** Of one instruction of a part; of none, nothing. */
 export function perInstruction({ instructions, counts }: Part): Counts {
-  return Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, count / instructions]));
+  return perOne(counts, instructions);
 }
 
 /**
