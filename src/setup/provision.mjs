@@ -11,7 +11,7 @@ import { inJupyter, inProject, say, which, writeWhole } from "./project.mjs";
 const debianPackages = {
   jupyter: ["jupyter-notebook", "jupyter-nbconvert"],
   // Chromium brings no font along, and a chart without one has no labels.
-  chromium: ["chromium", "fonts-dejavu-core"],
+  chromium: ["chromium-headless-shell", "fonts-dejavu-core"],
   // Holds the server's program. The package redis-server adds only a service, which it starts.
   redis: ["redis-tools"],
 };
@@ -129,7 +129,7 @@ function install(todo) {
 }
 
 /** @param {string[][]} groups */
-function installDebianPackages(groups) {
+export function installDebianPackages(groups) {
   say(`installing ${groups.flat().join(", ")} (Debian packages, once) ...`);
   // Completes what an interrupted installation left behind.
   logged("dpkg", ["--configure", "-a"]);
