@@ -265,14 +265,15 @@ export class Calibration {
     const variables: Record<string, Record<string, number>> = { stretch: { objective: 1 } };
     for (const index of this.used) variables[this.costs[index].name] = this.ranged(index, constraints);
     this.observations.forEach(({ name, measured }, row) => {
-      const rest = measured - this.atLow(this.matrix[row]);
+      const rest = (measured - this.atLow(this.matrix[row])) / tolerances[row];
       constraints[`over ${name}`] = { max: rest };
       constraints[`under ${name}`] = { min: rest };
-      variables.stretch[`over ${name}`] = -tolerances[row];
-      variables.stretch[`under ${name}`] = tolerances[row];
+      variables.stretch[`over ${name}`] = -1;
+      variables.stretch[`under ${name}`] = 1;
       for (const index of this.used) {
         const variable = variables[this.costs[index].name];
-        variable[`over ${name}`] = variable[`under ${name}`] = this.matrix[row][index];
+        const most = (this.matrix[row][index] * this.width(index)) / tolerances[row];
+        variable[`over ${name}`] = variable[`under ${name}`] = most;
       }
     });
     const { status, result } = solve({
@@ -301,26 +302,36 @@ export class Calibration {
   private solve(direction: "minimize" | "maximize", objective: readonly number[]): Solution {
     const constraints: Record<string, Constraint> = {};
     this.observations.forEach(({ measured, name }, row) => {
-      const rest = measured - this.atLow(this.matrix[row]);
-      constraints[`row ${name}`] = inRange(rest - this.tolerances[row], rest + this.tolerances[row]);
+      const rest = (measured - this.atLow(this.matrix[row])) / this.tolerances[row];
+      constraints[`row ${name}`] = inRange(rest - 1, rest + 1);
     });
     const relevant = [...this.costs.keys()].filter((index) => objective[index] !== 0 || this.isUsed(index));
     const variables: Record<string, Record<string, number>> = {};
     for (const index of relevant) {
       const { name } = this.costs[index];
-      variables[name] = { objective: objective[index], ...this.ranged(index, constraints) };
+      const width = this.width(index);
+      variables[name] = { objective: objective[index] * width, ...this.ranged(index, constraints) };
       this.observations.forEach((observation, row) => {
-        variables[name][`row ${observation.name}`] = this.matrix[row][index];
+        const most = (this.matrix[row][index] * width) / this.tolerances[row];
+        variables[name][`row ${observation.name}`] = most;
       });
     }
     return solve({ direction, objective: "objective", constraints, variables });
   }
 
-  /** A variable for what a cost is above the low end of its range, and the constraint that keeps it in the range. */
+  /**
+   * A variable for what a cost is above the low end of its range, as a share of the range, and the constraint that keeps it in
+   * there. Rows are in tolerances, likewise: costs are some cycles or millions of them, and in cycles the solver goes in circles.
+   */
   private ranged(index: number, constraints: Record<string, Constraint>): Record<string, number> {
-    const { name, low, high } = this.costs[index];
-    constraints[`range ${name}`] = inRange(0, high - low);
+    const { name } = this.costs[index];
+    constraints[`range ${name}`] = { max: 1 };
     return { [`range ${name}`]: 1 };
+  }
+
+  private width(index: number): number {
+    const { low, high } = this.costs[index];
+    return high - low;
   }
 
   /** A sum of costs, each at the low end of its range. */
