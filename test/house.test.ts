@@ -12,10 +12,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   patches: ["kvm", "x86"],
   cost: ["kvm", "x86"],
   workload: ["cost", "kvm", "x86"],
-  study: ["patches", "workload", "cost", "kvm", "x86"],
-  report: ["study", "patches", "workload", "cost", "kvm", "x86"],
-  cli: ["report", "study", "patches", "workload", "cost", "kvm", "x86"],
-  setup: ["cli", "report", "study", "patches", "workload", "cost", "kvm", "x86"],
+  host: ["workload", "cost", "kvm", "x86"],
+  study: ["patches", "workload", "cost", "host", "kvm", "x86"],
+  report: ["study", "patches", "workload", "cost", "host", "kvm", "x86"],
+  cli: ["report", "study", "patches", "workload", "cost", "host", "kvm", "x86"],
+  setup: ["cli", "report", "study", "patches", "workload", "cost", "host", "kvm", "x86"],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: "utf8" }).filter((file) =>

@@ -14,7 +14,7 @@ const SOURCES = join(ROOT, "src");
 const STAMP = join(ROOT, "dist", "build.json");
 
 /** The folders whose code decides a figure, from behaviour to fit. */
-const MODEL = ["x86", "kvm", "patches", "workload", "cost", "study"] as const;
+const MODEL = ["x86", "kvm", "patches", "workload", "cost", "host", "study"] as const;
 
 /** Those whose code decides what a scenario counts. */
 const CORE = ["x86", "kvm", "patches", "workload", join("study", "run")] as const;
