@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { InputError, notAllowed } from "../cost/input.js";
 import type { KernelVersion } from "../kvm/eras.js";
 import type { Mitigations } from "../kvm/kvm.js";
+import type { Paging } from "../kvm/spte.js";
 import { calibrationTable } from "../report/calibration.js";
 import { calibrate, saveCostProfile } from "../study/calibrate/calibrate.js";
 import type { ScenarioInput } from "../study/run/scenario.js";
@@ -12,6 +13,7 @@ interface Options {
   readonly cpu: string;
   readonly kernel: KernelVersion;
   readonly mitigations?: Mitigations;
+  readonly paging?: Paging;
   readonly tscMhz?: string;
   readonly scenario?: string;
   readonly output?: string;
@@ -19,7 +21,7 @@ interface Options {
 }
 
 export async function calibrateCommand(files: string[], options: Options): Promise<void> {
-  const { cpu, kernel, mitigations, tscMhz, scenario, output, json = false } = options;
+  const { cpu, kernel, mitigations, paging, tscMhz, scenario, output, json = false } = options;
   const read = scenario === undefined ? files : [...files, scenario];
   if (output !== undefined && read.some((file) => resolve(file) === resolve(output)))
     throw new InputError("--output", notAllowed(output), "another file than those that are read");
@@ -27,6 +29,7 @@ export async function calibrateCommand(files: string[], options: Options): Promi
     cpu,
     kernel,
     ...(mitigations !== undefined && { mitigations }),
+    ...(paging !== undefined && { paging }),
     ...(tscMhz !== undefined && { tscMhz: positiveNumber("--tsc-mhz", tscMhz) }),
     ...(scenario !== undefined && { scenario: readJson<ScenarioInput>(scenario) }),
   });

@@ -1,21 +1,27 @@
 /**
- * The rows that `vmexit` of kvm-unit-tests prints, as the parts of scenarios that make them; and those that nothing here
- * makes, with what is missing. Names, ports and sizes are those of x86/vmexit.c, of the rows of pci-testdev those of QEMU's
- * docs/specs/pci-testdev.txt.
+ * The rows that `vmexit` of kvm-unit-tests prints, and those that `exitlab measure` adds, as the parts of scenarios that make
+ * them; and those that nothing here makes, with what is missing. Names, ports and sizes are those of x86/vmexit.c, of the rows
+ * of pci-testdev those of QEMU's docs/specs/pci-testdev.txt.
  */
 import { type Counts, perOne } from "../cost/counts.js";
 import type { KernelVersion } from "../kvm/eras.js";
-import { run } from "./run/run.js";
-import type { ScenarioInput } from "./run/scenario.js";
+import { INSTRUCTION_FORMS } from "../kvm/instruction.js";
+import { PAGE } from "../x86/mmu.js";
+import { DrawnGuest } from "./run/drawn-guest.js";
+import { Machine } from "./run/machine.js";
+import { parseScenario, type ScenarioInput } from "./run/scenario.js";
 
-/** A row of kvm-unit-tests as the part of a scenario that makes it. */
-export type RowScenario = Pick<
-  ScenarioInput,
-  "workload" | "ioeventfds" | "inKernelPorts" | "deviceModelPorts"
->;
+/** A row as the part of a scenario that makes it. */
+export interface RowScenario
+  extends Pick<ScenarioInput, "workload" | "ioeventfds" | "inKernelPorts" | "deviceModelPorts"> {
+  /** In place of the machine's, where the row needs its own. */
+  readonly memslots?: ScenarioInput["memslots"];
+  /** The guest has read a byte at this address (in bytes) before all else. */
+  readonly readFirst?: number;
+}
 
 /** The rest of the scenario: on what machine. */
-export type RowMachine = Omit<ScenarioInput, keyof RowScenario>;
+export type RowMachine = Omit<ScenarioInput, Exclude<keyof RowScenario, "memslots">>;
 
 /** A row that is simulated, or why it is not. */
 export type VmexitRow = { readonly scenario: RowScenario } | { readonly notSimulated: string };
@@ -45,6 +51,45 @@ export function pciTestdevRows(kernel: KernelVersion): Record<string, RowScenari
     "portio-datamatch-eventfd": { workload: [out], ioeventfds: [{ ...pio, datamatch: DATA }] },
   };
 }
+
+/** Memory for the guest's program and tables. */
+const MEMORY = { gpa: 0, size: 16 * 2 ** 20 } as const;
+
+/** A page of a device as a slot that the guest may not write to. */
+const READ_ONLY = [{ gpa: MMIO_BAR, size: PAGE, readonly: true }, MEMORY] as const;
+
+/**
+ * The kicks of pci-testdev where the page is in a read-only slot, which nobody has published: with an ioeventfd of any length,
+ * one of the length of the access, and one that also compares the value. The page is never touched, so that no entry maps it,
+ * or another place in it has been read, so that one does.
+ */
+const READ_ONLY_ROWS: Readonly<Record<string, RowScenario>> = Object.fromEntries(
+  Object.entries({
+    wildcard: { addr: store.address, len: 0 },
+    sized: { addr: store.address, len: store.size },
+    datamatch: { addr: store.address, len: store.size, datamatch: DATA },
+  } as const).flatMap(([which, ioeventfd]) => {
+    const row = { memslots: READ_ONLY, workload: [store], ioeventfds: [ioeventfd] };
+    return [
+      [`ro-${which}-untouched`, row],
+      [`ro-${which}-populated`, { ...row, readFirst: MMIO_BAR }],
+    ];
+  }),
+);
+
+/** Memory that the host takes away again and again. */
+const FRESH = { gpa: 16 * 2 ** 20, size: 2 * 2 ** 20 } as const;
+
+/**
+ * First touches of pages that the host has and KVM does not map yet, in tables that are there. They are so far apart that no
+ * kernel maps more than the one that is touched (PTE_PREFETCH_NUM of arch/x86/kvm/mmu is 8 pages).
+ */
+const RAM_FAULT: RowScenario = {
+  memslots: [FRESH, MEMORY],
+  workload: [
+    { op: "load", address: FRESH.gpa, size: 8, footprint: FRESH.size, stride: 8 * PAGE, fresh: true },
+  ],
+};
 
 /** Ports of the other rows: a device in the kernel, one that nobody answers, the ACPI PM timer in QEMU. */
 const KERNEL_PORT = 0x4d0;
@@ -91,6 +136,7 @@ const MISSING: readonly (readonly [reason: string, names: readonly string[]])[] 
   ],
   ["KVM's handling of this register is not modelled", ["wr_tsx_ctrl_msr"]],
   ["writes of CR0 and CR4 are not modelled", ["toggle_cr0_wp", "toggle_cr4_pge"]],
+  ["that KVM_RUN returns before it enters the guest is not modelled", ["immediate-exit"]],
 ];
 
 /**
@@ -99,7 +145,13 @@ const MISSING: readonly (readonly [reason: string, names: readonly string[]])[] 
  * @param kernel of the host: what QEMU asks for hangs on it
  */
 export function vmexitRow(name: string, kernel: KernelVersion): VmexitRow | undefined {
-  const rows: Record<string, RowScenario> = { ...pciTestdevRows(kernel), ...ROWS_OF_2012, ...KEPT_BY_KVM };
+  const rows: Record<string, RowScenario> = {
+    ...pciTestdevRows(kernel),
+    ...ROWS_OF_2012,
+    ...KEPT_BY_KVM,
+    ...READ_ONLY_ROWS,
+    "ram-fault": RAM_FAULT,
+  };
   if (Object.hasOwn(rows, name)) return { scenario: rows[name] };
   const missing = MISSING.find(([, names]) => names.includes(name));
   return missing && { notSimulated: missing[0] };
@@ -107,6 +159,26 @@ export function vmexitRow(name: string, kernel: KernelVersion): VmexitRow | unde
 
 /** Runs a row and returns its counts per access. @param what names the study in errors @throws InputError */
 export function countRow(machine: RowMachine, row: RowScenario, what: string): Counts {
-  const { counts, accesses } = run({ ...machine, ...row }, what);
+  const { readFirst, ...own } = row;
+  const scenario = parseScenario({ ...machine, ...own }, what);
+  const host = new Machine(scenario, what);
+  const guest = new DrawnGuest(host);
+  const { ledger } = host.vm;
+  if (readFirst !== undefined) read(host, readFirst);
+  guest.execute(scenario.warmup);
+  ledger.reset();
+  const accesses = guest.execute(scenario.accesses ?? 0);
+  const counts = Object.fromEntries(ledger.names.map((name, index) => [name, ledger.counts[index]]));
   return perOne(counts, accesses);
+}
+
+/** The guest reads a byte at an address that its workload's pages hold. */
+function read({ vm }: Machine, address: number): void {
+  const { instruction } = vm.vcpu;
+  instruction.form = INSTRUCTION_FORMS.load;
+  instruction.page = Math.floor(address / PAGE);
+  instruction.offset = address % PAGE;
+  instruction.size = 1;
+  instruction.count = 1;
+  vm.execute();
 }

@@ -9,6 +9,7 @@ import { plotFastMmio } from "../../src/report/fast-mmio.js";
 import type { Figure } from "../../src/report/figure.js";
 import { plotLifeOfFault } from "../../src/report/life-of-a-fault.js";
 import { plotLoadLatency } from "../../src/report/load-latency.js";
+import { plotMeasured } from "../../src/report/measure-figure.js";
 import { plotNestedWalks } from "../../src/report/nested-walks.js";
 import { plotPrices } from "../../src/report/price-breakdown.js";
 import { plotReferenceCounts } from "../../src/report/reference-counts.js";
@@ -33,6 +34,7 @@ import { crossoverOptions, crossoverSweep } from "./crossover-fixture.js";
 import { exitRows } from "./exit-rows-fixture.js";
 import { exits } from "./exits-fixture.js";
 import { HOSTILE, hostileStudy, study, unfitted } from "./fixture.js";
+import { hostComparison, measurement } from "./measure-fixture.js";
 import { prices } from "./price-fixture.js";
 import { accessesByVcpus, sweepOf } from "./sweep-fixture.js";
 import { bypass, faultTax, reads, slotPrice } from "./thread/objections-fixture.js";
@@ -173,6 +175,24 @@ export const EVERY_FIGURE: Readonly<Record<string, FigureCase>> = {
       "footprint, bytes",
       "footprint, bytes",
     ],
+    basis: UNFITTED,
+  },
+  plotMeasured: {
+    figure: () => plotMeasured(measurement, hostComparison),
+    hostile: () =>
+      plotMeasured(
+        {
+          ...measurement,
+          machine: { ...measurement.machine, cpuModel: HOSTILE },
+          rows: measurement.rows.map((row) => ({ ...row, name: `${HOSTILE}${row.name}` })),
+        },
+        {
+          ...hostComparison,
+          model: HOSTILE,
+          rows: hostComparison.rows.map((row) => ({ ...row, name: `${HOSTILE}${row.name}` })),
+        },
+      ),
+    axes: ["TSC cycles of one access"],
     basis: UNFITTED,
   },
   plotNestedWalks: {

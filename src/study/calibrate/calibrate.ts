@@ -9,6 +9,7 @@ import { InputError, notAllowed } from "../../cost/input.js";
 import { primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import type { Mitigations } from "../../kvm/kvm.js";
+import type { Paging } from "../../kvm/spte.js";
 import { exitlabCommand, inlineJson } from "../command.js";
 import { conditionsOf } from "../conditions.js";
 import { relativeError } from "../errors.js";
@@ -25,6 +26,8 @@ export interface CalibrateOptions {
   readonly kernel: KernelVersion;
   /** As the host was booted; off unless said otherwise. */
   readonly mitigations?: Mitigations;
+  /** For rows: how the host translates a guest's memory; EPT or, on AMD's processors, nested page tables unless said otherwise. */
+  readonly paging?: Paging;
   /** Frequency of the host's TSC, for times of perf and ftrace; that of the profile unless said otherwise. */
   readonly tscMhz?: number;
   /** What the guest did while perf or ftrace recorded it. */
@@ -49,6 +52,7 @@ export interface HostCalibration {
   readonly cpu: string;
   readonly kernel: KernelVersion;
   readonly mitigations: Mitigations;
+  readonly paging?: Paging;
   readonly tscMhz: number;
   readonly times: readonly CalibratedTime[];
   /** Those that some measurement bears on. */
@@ -79,14 +83,14 @@ export async function calibrate(
   files: readonly string[],
   options: CalibrateOptions,
 ): Promise<HostCalibration> {
-  const { kernel, mitigations = "off", scenario } = options;
+  const { kernel, mitigations = "off", paging, scenario } = options;
   const profile = loadCpu(options.cpu);
   const cpu = options.tscMhz === undefined ? profile : withTsc(profile, options.tscMhz);
   const tscMhz = cpu.clock.tsc.value;
   if (new Set(files.map((file) => resolve(file))).size < files.length)
     throw new InputError("files", notAllowed(files), "each file once");
   const times = files.flatMap((file) => readTimes(file, tscMhz));
-  const machine = { cpu: cpu.name, kernel, mitigations };
+  const machine = { cpu: cpu.name, kernel, mitigations, ...(paging && { paging }) };
   const { observations, leftOut } = await equationsOf(times, machine, scenario);
   if (observations.length === 0) {
     const found = leftOut.map(({ name, reason }) => `${name} (${reason})`).join(", ");
@@ -125,12 +129,13 @@ export async function calibrate(
 }
 
 function commandOf(files: readonly string[], options: CalibrateOptions): string {
-  const { cpu, kernel, mitigations, tscMhz, scenario } = options;
+  const { cpu, kernel, mitigations, paging, tscMhz, scenario } = options;
   return exitlabCommand(
     "calibrate",
     ...files,
     ...["--cpu", cpu, "--kernel", kernel],
     ...(mitigations === undefined ? [] : ["--mitigations", mitigations]),
+    ...(paging === undefined ? [] : ["--paging", paging]),
     ...(tscMhz === undefined ? [] : ["--tsc-mhz", String(tscMhz)]),
     ...(scenario === undefined ? [] : ["--scenario", inlineJson(scenario)]),
   );

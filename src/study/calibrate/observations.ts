@@ -19,10 +19,11 @@ import { ExitCounts } from "../../kvm/exit-counts.js";
 import { exitReasonName } from "../../kvm/exit-reasons.js";
 import type { Mitigations } from "../../kvm/kvm.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
+import type { Paging } from "../../kvm/spte.js";
 import { KVM_ISA_SVM, KVM_ISA_VMX, Trace, type TraceEvent } from "../../kvm/trace.js";
 import { replay } from "../run/run.js";
 import { parseScenario, type Scenario, type ScenarioInput } from "../run/scenario.js";
-import { countRow, vmexitRow } from "../vmexit-rows.js";
+import { countRow, type RowMachine, vmexitRow } from "../vmexit-rows.js";
 import type { Timed, TimeSource } from "./times.js";
 
 /** The machine that was measured. */
@@ -30,6 +31,8 @@ export interface Machine {
   readonly cpu: string;
   readonly kernel: KernelVersion;
   readonly mitigations: Mitigations;
+  /** How its guests' memory is translated; EPT or, on AMD's processors, nested page tables unless said otherwise. */
+  readonly paging?: Paging;
 }
 
 /** A time that no equation comes of, and why. */
@@ -97,20 +100,21 @@ export async function equationsOf(
 }
 
 function countsOfRow(name: string, host: Machine): Counted {
-  const { cpu, kernel, mitigations } = host;
-  const row = vmexitRow(name, kernel);
+  const row = vmexitRow(name, host.kernel);
   if (row === undefined) return { reason: "no row of vmexit that is known" };
   if ("notSimulated" in row) return { reason: row.notSimulated };
-  const machine = {
-    cpu,
-    kernel,
-    mitigations,
-    paging: isAmd(host) ? "npt" : "ept",
+  return { counts: countRow(rowMachine(host), row.scenario, "vmexit") };
+}
+
+/** What the rows of a machine run on in the model. */
+export function rowMachine(machine: Machine): RowMachine {
+  return {
+    ...machine,
+    paging: machine.paging ?? (isAmd(machine) ? "npt" : "ept"),
     exitFootprint: exitFootprints("light").value,
     memslots: [{ gpa: 0, size: GUEST_MEMORY }],
     accesses: 1000,
-  } as const;
-  return { counts: countRow(machine, row.scenario, "vmexit") };
+  };
 }
 
 function countsOfExits(
