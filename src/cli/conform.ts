@@ -1,13 +1,41 @@
-/** `exitlab conform`: the model against tables of outcomes. */
+/** `exitlab conform`: the model against tables of outcomes, and against this machine's KVM. */
+import { InputError } from "../cost/input.js";
+import { differentialText } from "../report/differential.js";
+import { terminalLine } from "../report/terminal-line.js";
 import { type Conformance, conform } from "../study/conformance/table.js";
+import { conformHost } from "../study/differential/conform-host.js";
+import { wholeNumber } from "./input.js";
 
-export async function conformCommand(paths: readonly string[]): Promise<void> {
+interface Options {
+  readonly host?: boolean;
+  readonly scenarios?: string;
+  readonly seed?: string;
+  readonly path?: string;
+}
+
+export async function conformCommand(paths: readonly string[], options: Options): Promise<void> {
+  const { host = false } = options;
+  if (paths.length === 0 && !host)
+    throw new InputError("conform", "nothing is named", "tables, --host, or both");
   for (const path of paths) {
     const result = await conform(path);
     if (paths.length > 1) process.stdout.write(`${path}: `);
     process.stdout.write(`${report(result)}\n`);
     if (result.failed > 0) process.exitCode = 1;
   }
+  if (host) await hostCommand(options);
+}
+
+async function hostCommand({ scenarios, seed, path }: Options): Promise<void> {
+  const line = terminalLine(process.stderr);
+  const result = await conformHost({
+    onScenario: (compared) => line.show(`${compared} scenarios without a difference`),
+    ...(scenarios !== undefined && { scenarios: wholeNumber("--scenarios", scenarios) }),
+    ...(seed !== undefined && { seed: wholeNumber("--seed", seed) }),
+    ...(path !== undefined && { path }),
+  }).finally(line.clear);
+  process.stdout.write(differentialText(result));
+  if (result.difference !== null) process.exitCode = 1;
 }
 
 /** "N passed, M failed, K skipped", and the first failures with their rows. */

@@ -5,8 +5,10 @@ import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
 import { MITIGATIONS } from "../kvm/kvm.js";
+import { PAGINGS } from "../kvm/spte.js";
 import { COMPARE_STYLES } from "../report/compare/table.js";
 import { PER } from "../study/compare/simulated.js";
+import { HOST_ROWS } from "../study/measure/rows.js";
 import { packageVersion } from "../study/provenance.js";
 import { ALLOW_PATCH_SOURCE } from "../study/sweep/redis-options.js";
 import { calibrateCommand } from "./calibrate.js";
@@ -14,6 +16,7 @@ import { compareCommand } from "./compare.js";
 import { conformCommand } from "./conform.js";
 import { cpusCommand } from "./cpus.js";
 import { exportCommand } from "./export.js";
+import { measureCommand } from "./measure.js";
 import { mergeCommand } from "./merge.js";
 import { planCommand } from "./plan.js";
 import { runCommand } from "./run.js";
@@ -95,6 +98,22 @@ export function exitlabProgram(): Command {
     .action(cpusCommand);
 
   program
+    .command("measure")
+    .description("measure what an access takes on this machine's own KVM, row by row")
+    .option("--rows <names...>", `of ${HOST_ROWS.join(", ")} (default: all)`)
+    .option("--pin <cpu>", "keep the vCPU's thread on this processor (default: on any)")
+    .option("--precision <share>", "half of the 95% interval, as a share of the median (default: 0.01)")
+    .option("--limit <seconds>", "after so long rows get no more runs than an interval takes (default: 60)")
+    .option("-o, --output <rows.csv>", "also write the rows, for calibrate")
+    .option("--vmexit", "print each run as vmexit prints it, for calibrate and compare")
+    .addOption(new Option("--json", "print JSON").conflicts("vmexit"))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  exitlab measure --pin 3 -o rows.csv\n  exitlab measure --rows cpuid ram-fault --vmexit > after.txt",
+    )
+    .action(measureCommand);
+
+  program
     .command("calibrate")
     .description("fit the costs to what the tools of a machine printed")
     .argument(
@@ -111,6 +130,11 @@ export function exitlabProgram(): Command {
     )
     .addOption(
       new Option("--mitigations <state>", "as the host was booted (default: off)").choices(MITIGATIONS),
+    )
+    .addOption(
+      new Option("--paging <mode>", "of its guests (default: ept, or npt on AMD's processors)").choices(
+        PAGINGS,
+      ),
     )
     .option("--tsc-mhz <n>", "frequency of its TSC (default: the profile's)")
     .option(
@@ -209,12 +233,21 @@ Examples:
 
   program
     .command("conform")
-    .description("run the model against tables of outcomes and count where they agree")
+    .description(
+      "run the model against tables of outcomes, or against this machine's KVM, and tell where they agree",
+    )
     .argument(
-      "<table.jsonl...>",
+      "[table.jsonl...]",
       "tables of guest paging, EPT, nested, EPT pointer, TLB or ioeventfd rows, also gzipped",
     )
-    .addHelpText("after", "\nExample:\n  exitlab conform ept.jsonl.gz")
+    .option("--host", "run random scenarios on this machine's KVM, up to the first difference")
+    .option("--scenarios <n>", "how many (default: 2000)")
+    .option("--seed <n>", "which (default: 1)")
+    .option("--path <path>", "begin with the difference that was reported so")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  exitlab conform ept.jsonl.gz\n  exitlab conform --host --scenarios 500 --seed 7",
+    )
     .action(conformCommand);
 
   return program;
