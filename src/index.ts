@@ -2,7 +2,7 @@
  * exitlab: where the cycles of a KVM exit go, simulated from the guest's instruction to the eventfd and calibrated with
  * published measurements.
  *
- * Reading order of the folders: x86, kvm, patches, cost, workload, study, report.
+ * Reading order of the folders: x86, kvm, patches, cost, workload, host, study, report.
  */
 import { warnIfStale } from "./study/provenance.js";
 
@@ -42,6 +42,23 @@ export type { Quantity, Tag } from "./cost/quantity.js";
 export { oneAtATime, type SobolIndices, type Swing, sobolIndices } from "./cost/sensitivity.js";
 export { CostDraws, drawCosts, propagate, shareOfRangesBelow } from "./cost/uncertainty.js";
 export { parseVmexit } from "./cost/vmexit-output.js";
+export { deviceByte, deviceValue } from "./host/device-model.js";
+export { type EarlyEnd, type GuestEnd, GuestError } from "./host/guest-error.js";
+export {
+  drawAccesses,
+  type GuestAccess,
+  GuestProgram,
+  type LoopAccess,
+  type TimedLoop,
+} from "./host/guest-program.js";
+export { HostUnavailable } from "./host/host-unavailable.js";
+export { type KvmDevice, openKvm, whyNoKvm } from "./host/kvm.js";
+export { GuestPageTables, longModeSregs } from "./host/long-mode.js";
+export { describeMachine, type HostMachine, limitsOf, pinningAdvice } from "./host/machine.js";
+export { SystemCallError } from "./host/system-call-error.js";
+export type { HostVcpu, RunEvent, RunOptions, RunResult } from "./host/vcpu.js";
+export { VcpuThread } from "./host/vcpu-thread.js";
+export type { HostVm } from "./host/vm.js";
 export { type CreateOptions, createVm, KERNEL_VERSIONS, type KernelVersion } from "./kvm/eras.js";
 export { KvmError } from "./kvm/errno.js";
 export { ExitCounts, type ExitVector } from "./kvm/exit-counts.js";
@@ -110,6 +127,7 @@ export {
 export { type Conditions, conditionsOf } from "./study/conditions.js";
 export { type Conformance, type ConformanceFailure, conform } from "./study/conformance/table.js";
 export type { CrossoverOptions } from "./study/crossover.js";
+export { conformHost, type HostConformance } from "./study/differential/conform-host.js";
 export { type ErrorSummary, summarise } from "./study/errors.js";
 export { type ExitMachine, type ExitRow, type ExitRowsStudy, studyExitRows } from "./study/exit-rows.js";
 export {
@@ -152,6 +170,16 @@ export {
   studyLoadLatency,
   type TlbStep,
 } from "./study/load-latency.js";
+export {
+  type CompareWithHostOptions,
+  compareWithHost,
+  type HostComparison,
+  type PredictedRow,
+} from "./study/measure/compare-with-host.js";
+export { type ExpectedRow, type ExpectedRows, expectedRows } from "./study/measure/expected-rows.js";
+export { type MeasureOptions, measureHost } from "./study/measure/measure.js";
+export type { Did, HostMeasurement } from "./study/measure/result.js";
+export { HOST_ROWS } from "./study/measure/rows.js";
 export {
   type NestedWalkOptions,
   type NestedWalkPoint,
