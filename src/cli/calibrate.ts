@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { InputError, notAllowed } from "../cost/input.js";
 import type { KernelVersion } from "../kvm/eras.js";
-import type { Mitigations } from "../kvm/kvm.js";
+import type { Host, Mitigations } from "../kvm/kvm.js";
 import type { Paging } from "../kvm/spte.js";
 import { calibrationTable } from "../report/calibration.js";
 import { calibrate, saveCostProfile } from "../study/calibrate/calibrate.js";
@@ -14,6 +14,8 @@ interface Options {
   readonly kernel: KernelVersion;
   readonly mitigations?: Mitigations;
   readonly paging?: Paging;
+  readonly mmioCaching: boolean;
+  readonly host?: Host;
   readonly tscMhz?: string;
   readonly scenario?: string;
   readonly output?: string;
@@ -21,7 +23,18 @@ interface Options {
 }
 
 export async function calibrateCommand(files: string[], options: Options): Promise<void> {
-  const { cpu, kernel, mitigations, paging, tscMhz, scenario, output, json = false } = options;
+  const {
+    cpu,
+    kernel,
+    mitigations,
+    paging,
+    mmioCaching,
+    host,
+    tscMhz,
+    scenario,
+    output,
+    json = false,
+  } = options;
   const read = scenario === undefined ? files : [...files, scenario];
   if (output !== undefined && read.some((file) => resolve(file) === resolve(output)))
     throw new InputError("--output", notAllowed(output), "another file than those that are read");
@@ -30,6 +43,8 @@ export async function calibrateCommand(files: string[], options: Options): Promi
     kernel,
     ...(mitigations !== undefined && { mitigations }),
     ...(paging !== undefined && { paging }),
+    ...(!mmioCaching && { mmioCaching }),
+    ...(host !== undefined && { host }),
     ...(tscMhz !== undefined && { tscMhz: positiveNumber("--tsc-mhz", tscMhz) }),
     ...(scenario !== undefined && { scenario: readJson<ScenarioInput>(scenario) }),
   });

@@ -29,6 +29,7 @@ export async function measureCommand(options: Options): Promise<void> {
   const text = json ? `${JSON.stringify(measurement, null, 2)}\n` : measureTable(measurement);
   process.stdout.write(vmexit ? vmexitText(measurement) : text);
   if (output !== undefined) saveMeasurement(measurement, output);
-  const { interrupted } = measurement;
+  const { interrupted, failed } = measurement;
+  if (failed.length > 0) process.exitCode = 1;
   if (interrupted !== null) process.exitCode = 128 + constants.signals[interrupted];
 }

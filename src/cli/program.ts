@@ -4,7 +4,7 @@
 import { Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { KERNEL_VERSIONS } from "../kvm/eras.js";
-import { MITIGATIONS } from "../kvm/kvm.js";
+import { HOSTS, MITIGATIONS } from "../kvm/kvm.js";
 import { PAGINGS } from "../kvm/spte.js";
 import { COMPARE_STYLES } from "../report/compare/table.js";
 import { PER } from "../study/compare/simulated.js";
@@ -135,6 +135,10 @@ export function exitlabProgram(): Command {
       new Option("--paging <mode>", "of its guests (default: ept, or npt on AMD's processors)").choices(
         PAGINGS,
       ),
+    )
+    .option("--no-mmio-caching", "kvm.mmio_caching was off")
+    .addOption(
+      new Option("--host <what>", "what the host itself ran on (default: bare-metal)").choices(HOSTS),
     )
     .option("--tsc-mhz <n>", "frequency of its TSC (default: the profile's)")
     .option(

@@ -135,6 +135,11 @@ export class PerfEvents {
     return [...this.refused].map((why) => `${what}: ${why}`);
   }
 
+  /** Whether anything is counted. */
+  get isOpen(): boolean {
+    return this.groups.length > 0;
+  }
+
   /** Counts from here on. */
   start(): void {
     this.started = this.groups.map((group) => this.read(group));

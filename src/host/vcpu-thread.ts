@@ -26,7 +26,7 @@ export type Work =
       /** Descriptors. */
       readonly eventfds: readonly number[];
     }
-  | { readonly work: "immediate-exits"; readonly count: number };
+  | { readonly work: "immediate-exits"; readonly batches: number; readonly calls: number };
 
 export interface Order {
   readonly vcpu: LentVcpu;
@@ -102,13 +102,13 @@ export class VcpuThread {
   }
 
   /**
-   * KVM_RUN that returns before it enters the guest (`immediate_exit`), so often, one after the other: what a round trip to
-   * KVM costs, the call through the foreign-function interface and the change of the signal mask, there and back, included.
-   * It goes on to its end.
-   * @returns nanoseconds of each
+   * KVM_RUN that returns before it enters the guest (`immediate_exit`), in batches of so many calls: what a round trip to KVM
+   * costs, the call through the foreign-function interface and the change of the signal mask, there and back, included. It goes
+   * on to its end.
+   * @returns nanoseconds of a call, by batch
    */
-  async immediateExits(vcpu: HostVcpu, count: number): Promise<Float64Array> {
-    const answer = await this.ask(vcpu, { work: "immediate-exits", count });
+  async immediateExits(vcpu: HostVcpu, batches: number, calls: number): Promise<Float64Array> {
+    const answer = await this.ask(vcpu, { work: "immediate-exits", batches, calls });
     if (answer.answer !== "times") throw failure(answer);
     return answer.ns;
   }

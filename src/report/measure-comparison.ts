@@ -76,7 +76,7 @@ export function hostComparisonTable(measurement: HostMeasurement, comparison: Ho
     provenance,
     head: [
       `Measured: ${machineText(measurement.machine)}; ${measurement.machine.kernel ?? "kernel not named"}; ${measurement.date}`,
-      `Simulated: ${model}, ${paging}, MMIO caching ${mmioCaching ? "on" : "off"}, host ${host}`,
+      `Simulated: ${model}, ${paging}, MMIO caching ${mmioCaching ? "on" : "off"}, as if on ${host}`,
     ],
     parts,
   });

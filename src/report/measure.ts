@@ -91,7 +91,7 @@ function userspaceExits(did: MeasuredRow["did"]): number | undefined {
 
 /** The measurement in ASCII, at most 72 columns: times, what one access did, and what these figures do not say. */
 export function measureTable(measurement: HostMeasurement): string {
-  const { rows, unfinished, limits, advice, command } = measurement;
+  const { rows, unfinished, failed, limits, advice, command, relativeHalfWidth } = measurement;
   const isGuest = ({ did }: MeasuredRow) => did !== null;
   const parts = [
     headText(measurement),
@@ -103,7 +103,8 @@ export function measureTable(measurement: HostMeasurement): string {
       "A run is a virtual machine of its own; n batches in all runs. median: of the runs' medians, with the 95% interval of its order statistics. " +
         "IQR: the middle half of all batches lies within as much.",
     ),
-    ...noiseText(rows),
+    ...noiseText(rows, relativeHalfWidth),
+    ...failed.map(({ name, reason }) => wrapText(`Not measured: ${name}, for ${reason}.`)),
     ...(unfinished.length === 0
       ? []
       : [wrapText(`Interrupted before they were done: ${unfinished.join(", ")}.`)]),
@@ -138,12 +139,12 @@ function headText({ version, date, machine, tsc, pinned }: HostMeasurement): str
     .join("\n");
 }
 
-function noiseText(rows: readonly MeasuredRow[]): string[] {
+function noiseText(rows: readonly MeasuredRow[], relativeHalfWidth: number): string[] {
   const noisy = rows.filter((row) => row.noisy).map(({ name }) => name);
   if (noisy.length === 0) return [];
   return [
     wrapText(
-      `! This machine is noisy: the runs of ${noisy.join(", ")} do not agree within their intervals, and another measurement may not either.`,
+      `! This machine is noisy: of ${noisy.join(", ")} the runs do not agree within their intervals, or all together give no interval within ${100 * relativeHalfWidth}%; another measurement may not agree either.`,
     ),
   ];
 }

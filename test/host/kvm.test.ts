@@ -193,7 +193,7 @@ describe.skipIf(KVM !== null)(`KVM of this machine${KVM === null ? "" : `: ${KVM
 
   it("times round trips that do not enter the guest", async () => {
     guest(FOR_EVER);
-    const ns = await thread.immediateExits(vcpu, 20);
+    const ns = await thread.immediateExits(vcpu, 20, 5);
     expect(ns).toHaveLength(20);
     expect(Math.min(...ns)).toBeGreaterThan(0);
   });

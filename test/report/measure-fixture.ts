@@ -79,6 +79,7 @@ export const measurement: HostMeasurement = {
     row("immediate-exit", 750, 5, { unit: "ns", did: null }),
   ],
   unfinished: [],
+  failed: [],
   interrupted: null,
   pmuNotes: [],
   limits: [],
@@ -88,6 +89,7 @@ export const measurement: HostMeasurement = {
 export const hostComparison: HostComparison = {
   provenance: unfitted,
   model: "Made-up CPU",
+  mitigations: "off",
   paging: "ept",
   mmioCaching: true,
   host: "bare-metal",

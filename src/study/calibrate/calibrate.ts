@@ -8,7 +8,7 @@ import { loadCpu, withTsc } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../../cost/input.js";
 import { primitiveCosts, tracingCosts } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
-import type { Mitigations } from "../../kvm/kvm.js";
+import type { Host, Mitigations } from "../../kvm/kvm.js";
 import type { Paging } from "../../kvm/spte.js";
 import { exitlabCommand, inlineJson } from "../command.js";
 import { conditionsOf } from "../conditions.js";
@@ -28,6 +28,10 @@ export interface CalibrateOptions {
   readonly mitigations?: Mitigations;
   /** For rows: how the host translates a guest's memory; EPT or, on AMD's processors, nested page tables unless said otherwise. */
   readonly paging?: Paging;
+  /** For rows, from v6.19 on: kvm.mmio_caching; on unless said otherwise. */
+  readonly mmioCaching?: boolean;
+  /** For rows: what the host itself runs on; bare metal unless said otherwise. */
+  readonly host?: Host;
   /** Frequency of the host's TSC, for times of perf and ftrace; that of the profile unless said otherwise. */
   readonly tscMhz?: number;
   /** What the guest did while perf or ftrace recorded it. */
@@ -83,14 +87,21 @@ export async function calibrate(
   files: readonly string[],
   options: CalibrateOptions,
 ): Promise<HostCalibration> {
-  const { kernel, mitigations = "off", paging, scenario } = options;
+  const { kernel, mitigations = "off", paging, mmioCaching, host, scenario } = options;
   const profile = loadCpu(options.cpu);
   const cpu = options.tscMhz === undefined ? profile : withTsc(profile, options.tscMhz);
   const tscMhz = cpu.clock.tsc.value;
   if (new Set(files.map((file) => resolve(file))).size < files.length)
     throw new InputError("files", notAllowed(files), "each file once");
   const times = files.flatMap((file) => readTimes(file, tscMhz));
-  const machine = { cpu: cpu.name, kernel, mitigations, ...(paging && { paging }) };
+  const machine = {
+    cpu: cpu.name,
+    kernel,
+    mitigations,
+    ...(paging && { paging }),
+    ...(mmioCaching !== undefined && { mmioCaching }),
+    ...(host && { host }),
+  };
   const { observations, leftOut } = await equationsOf(times, machine, scenario);
   if (observations.length === 0) {
     const found = leftOut.map(({ name, reason }) => `${name} (${reason})`).join(", ");
@@ -129,13 +140,15 @@ export async function calibrate(
 }
 
 function commandOf(files: readonly string[], options: CalibrateOptions): string {
-  const { cpu, kernel, mitigations, paging, tscMhz, scenario } = options;
+  const { cpu, kernel, mitigations, paging, mmioCaching, host, tscMhz, scenario } = options;
   return exitlabCommand(
     "calibrate",
     ...files,
     ...["--cpu", cpu, "--kernel", kernel],
     ...(mitigations === undefined ? [] : ["--mitigations", mitigations]),
     ...(paging === undefined ? [] : ["--paging", paging]),
+    ...(mmioCaching === false ? ["--no-mmio-caching"] : []),
+    ...(host === undefined ? [] : ["--host", host]),
     ...(tscMhz === undefined ? [] : ["--tsc-mhz", String(tscMhz)]),
     ...(scenario === undefined ? [] : ["--scenario", inlineJson(scenario)]),
   );

@@ -17,7 +17,7 @@ import { OUTSIDE_OF_TRACEPOINTS } from "../../cost/primitive-costs.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import { ExitCounts } from "../../kvm/exit-counts.js";
 import { exitReasonName } from "../../kvm/exit-reasons.js";
-import type { Mitigations } from "../../kvm/kvm.js";
+import type { Host, Mitigations } from "../../kvm/kvm.js";
 import { PRIMITIVES } from "../../kvm/primitives.js";
 import type { Paging } from "../../kvm/spte.js";
 import { KVM_ISA_SVM, KVM_ISA_VMX, Trace, type TraceEvent } from "../../kvm/trace.js";
@@ -33,6 +33,8 @@ export interface Machine {
   readonly mitigations: Mitigations;
   /** How its guests' memory is translated; EPT or, on AMD's processors, nested page tables unless said otherwise. */
   readonly paging?: Paging;
+  readonly mmioCaching?: boolean;
+  readonly host?: Host;
 }
 
 /** A time that no equation comes of, and why. */

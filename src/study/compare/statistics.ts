@@ -51,10 +51,12 @@ export function summarize(samples: readonly number[]): Omit<SampleSummary, "inte
  * 95% interval of the median: from the r-th smallest to the r-th greatest sample, with the greatest r that leaves no more
  * than 2.5% on either side; how many samples are below the median is binomial. null with fewer than 6, where the least and
  * the greatest are not enough.
+ *
+ * @param alpha what is left on both sides, in place of 5%
  */
-export function medianInterval(samples: readonly number[]): Bounds | null {
+export function medianInterval(samples: readonly number[], alpha = ALPHA): Bounds | null {
   const count = samples.length;
-  const leavesTooMuch = (r: number) => bdtr(r - 1, count, 0.5) > ALPHA / 2;
+  const leavesTooMuch = (r: number) => bdtr(r - 1, count, 0.5) > alpha / 2;
   if (leavesTooMuch(1)) return null;
   let [r, tooGreat] = [1, count];
   while (tooGreat - r > 1) {

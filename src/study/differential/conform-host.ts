@@ -53,8 +53,8 @@ export async function conformHost(options: Partial<DifferentialOptions> = {}): P
 }
 
 /**
- * Which model stands for a machine's kernel: that of v6.19 from Linux 5.0 on, with the fast MMIO bus of SVM behind 6.19.
- * Kernels before 5.19 do not say whether they cache MMIO, and do it.
+ * Which model stands for a machine's kernel: that of v6.19 from Linux 5.18 on, which refuses slots beyond the addresses of the processor, with the fast MMIO bus of SVM behind 6.19.
+ * Linux 5.18 does not say whether it caches MMIO, and does it.
  *
  * @throws InputError for an older kernel, and where it cannot be told how guests are translated
  */
@@ -65,11 +65,11 @@ export function modelOf({
   mmioCaching,
 }: Pick<HostMachine, "kernel" | "vendor" | "paging" | "mmioCaching">) {
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernel ?? "") ?? [];
-  if (Number(major) < 5)
+  if (Number(major) < 5 || (Number(major) === 5 && Number(minor) < 18))
     throw new InputError(
       "this machine's kernel",
       `${kernel ?? "an unknown one"} has no model`,
-      "Linux 5.0 or later",
+      "Linux 5.18 or later",
     );
   const isLater = Number(major) > 6 || (Number(major) === 6 && Number(minor) > 19);
   const of = pagingOf(paging, vendor);

@@ -26,7 +26,7 @@ export interface CompareWithHostOptions {
   readonly cpu: string;
   /** The modelled kernel that is nearest to the host's. */
   readonly kernel: KernelVersion;
-  /** As the host was booted; off unless said otherwise. */
+  /** As the host was booted; what its kernel says unless said otherwise. */
   readonly mitigations?: Mitigations;
   /** Costs as `exitlab calibrate` left them for this processor and kernel, in place of those of the data files. */
   readonly costs?: CostProfile;
@@ -46,6 +46,7 @@ export interface HostComparison {
   readonly provenance: Provenance;
   /** The processor as its maker calls it. */
   readonly model: string;
+  readonly mitigations: Mitigations;
   readonly paging: Paging;
   readonly mmioCaching: boolean;
   readonly host: NonNullable<RowMachine["host"]>;
@@ -60,8 +61,12 @@ const SEED = 1;
 /** @throws InputError for a processor that has no such paging, and for costs of another machine */
 export function compareWithHost(
   measurement: HostMeasurement,
-  { cpu, kernel, mitigations = "off", costs: profile }: CompareWithHostOptions,
+  options: CompareWithHostOptions,
 ): HostComparison {
+  const { cpu, kernel, costs: profile } = options;
+  // Older kernels have no parameter.
+  const usual = kernel === "v6.19" ? mitigationsOf(measurement.machine) : "off";
+  const { mitigations = usual } = options;
   if (profile !== undefined) checkProfile(profile, { cpu, kernel, mitigations });
   const { machine: host, tsc } = measurement;
   const loaded = loadCpu(cpu);
@@ -92,6 +97,7 @@ export function compareWithHost(
       command: null,
     }),
     model: processor.model,
+    mitigations,
     paging,
     mmioCaching: machine.mmioCaching,
     host: machine.host,
@@ -120,7 +126,8 @@ function predictedRow(
   const priors = new Calibration(costs, []);
   const others = new Calibration(
     costs,
-    all.filter((other) => other.name !== name),
+    // What comes to userspace took Node's time, and says nothing of the costs that were published for QEMU's.
+    all.filter((other) => other.name !== name && staysInKernel(other.row)),
   );
   return {
     name,
@@ -128,6 +135,15 @@ function predictedRow(
     predicted: { ...priors.bounds(counts), value: priors.predict(counts) },
     fromOthers: others.stretch === 1 ? others.bounds(counts) : null,
   };
+}
+
+function staysInKernel({ did }: MeasuredRow): boolean {
+  return did !== null && Object.keys(did.userspaceExits).length === 0;
+}
+
+/** "auto" where the kernel does something against any vulnerability of the processor. */
+function mitigationsOf({ mitigations }: HostMachine): Mitigations {
+  return Object.values(mitigations).some((what) => what.startsWith("Mitigation")) ? "auto" : "off";
 }
 
 /** How the host translates a guest's memory; what cannot be read there is as usual on the processor. */

@@ -15,7 +15,7 @@ import { Interrupted, interruptible } from "../sweep/interrupt.js";
 import type { Did, HostMeasurement, MeasuredRow } from "./result.js";
 import { type RowRun, runRow } from "./row-run.js";
 import { type HostRow, hostRows } from "./rows.js";
-import { LEAST_SAMPLES, medianOfRuns, runsAgree, spreadOf } from "./statistics.js";
+import { isTight, LEAST_SAMPLES, medianOfRuns, runsAgree, spreadOf } from "./statistics.js";
 import { measureTsc } from "./tsc-readings.js";
 import { takeTurns } from "./turns.js";
 
@@ -37,7 +37,7 @@ export interface MeasureOptions {
  * by then is returned.
  *
  * @throws HostUnavailable where KVM cannot be used; InputError for an option; SystemCallError for a processor that the thread may
- *   not run on; Error where the accesses of a row do not do what its name says; Interrupted before any row is done
+ *   not run on; Interrupted before any row is done
  */
 export async function measureHost(options: MeasureOptions = {}): Promise<HostMeasurement> {
   const { cpu, relativeHalfWidth = 0.01, limitSeconds = 60, onRun } = options;
@@ -49,23 +49,30 @@ export async function measureHost(options: MeasureOptions = {}): Promise<HostMea
   const kvm = openKvm();
   try {
     const thread = await VcpuThread.start(cpu === undefined ? {} : { cpu });
-    const machine = describeMachine();
-    const perf = new PerfEvents(machine, thread.tid);
+    let perf: PerfEvents | null = null;
     try {
+      const machine = describeMachine();
+      const counters = new PerfEvents(machine, thread.tid);
+      perf = counters;
       return await interruptible(async (signal) => {
         signal.addEventListener("abort", () => thread.interrupt());
         const date = new Date().toISOString();
         const tsc = await measureTsc(kvm, thread, machine).catch((error) => {
           throw signal.aborted ? tooEarly(signal) : error;
         });
-        const runs = await takeTurns(rows, (row) => runRow(row, { kvm, thread, perf }), {
-          relativeHalfWidth,
-          limitSeconds,
-          signal,
-          ...(onRun && { onRun }),
-        });
-        const done = [...runs].filter(([, of]) => of.length >= LEAST_SAMPLES);
-        if (done.length === 0) throw tooEarly(signal);
+        const { runs, failed } = await takeTurns(
+          rows,
+          (row) => runRow(row, { kvm, thread, perf: counters }),
+          {
+            relativeHalfWidth,
+            limitSeconds,
+            signal,
+            ...(onRun && { onRun }),
+          },
+        );
+        const done = [...runs].filter(([row, of]) => of.length >= LEAST_SAMPLES && !failed.has(row));
+        if (done.length === 0)
+          throw failed.size > 0 ? new Error([...failed.values()].join("; ")) : tooEarly(signal);
         return {
           version: packageVersion(),
           date,
@@ -75,7 +82,10 @@ export async function measureHost(options: MeasureOptions = {}): Promise<HostMea
           pinned: cpu ?? null,
           relativeHalfWidth,
           rows: done.map(([row, of]) => measuredRow(row, of, relativeHalfWidth)),
-          unfinished: [...runs].filter(([, of]) => of.length < LEAST_SAMPLES).map(([{ name }]) => name),
+          unfinished: [...runs]
+            .filter(([row, of]) => of.length < LEAST_SAMPLES && !failed.has(row))
+            .map(([{ name }]) => name),
+          failed: [...failed].map(([{ name }, reason]) => ({ name, reason })),
           interrupted: signal.reason instanceof Interrupted ? signal.reason.signal : null,
           pmuNotes: [...new Set(done.flatMap(([, of]) => of.flatMap(({ pmu }) => pmu?.notes ?? [])))],
           limits: limitsOf(machine),
@@ -83,7 +93,7 @@ export async function measureHost(options: MeasureOptions = {}): Promise<HostMea
         };
       });
     } finally {
-      perf.close();
+      perf?.close();
       await thread.close();
     }
   } finally {
@@ -120,9 +130,30 @@ function measuredRow(row: HostRow, runs: readonly RowRun[], relativeHalfWidth: n
     batches: samples.length,
     accessesPerBatch: runs[0].accessesPerBatch,
     runs: intervals,
-    noisy: !runsAgree(intervals, relativeHalfWidth),
+    noisy:
+      !isTight(intervals, relativeHalfWidth) ||
+      !runsAgree(
+        runs.map((run) => run.samples),
+        relativeHalfWidth,
+      ),
     did: didOf(runs),
   };
+}
+
+/** Of one access, by event, over the runs that have it: what found no counter in a run was not counted 0 times there. */
+function pmuOf(runs: readonly RowRun[]): Record<string, number> {
+  const names = [...new Set(runs.flatMap(({ pmu }) => Object.keys(pmu?.counts ?? {})))];
+  return Object.fromEntries(
+    names.map((name) => {
+      let [count, accesses] = [0, 0];
+      for (const { pmu } of runs) {
+        if (pmu?.counts[name] === undefined) continue;
+        count += pmu.counts[name].count;
+        accesses += pmu.accesses;
+      }
+      return [name, count / accesses];
+    }),
+  );
 }
 
 /** Of one access, on average of all runs. */
@@ -136,13 +167,10 @@ function didOf(runs: readonly RowRun[]): Did | null {
     return Object.fromEntries(names.map((name) => [name, sum(name) / accesses]));
   };
   const kvm = seen.map((of) => of.kvm).filter((of) => of !== null);
-  const counts = runs.map(({ pmu }) =>
-    Object.fromEntries(Object.entries(pmu?.counts ?? {}).map(([name, { count }]) => [name, count])),
-  );
   return {
     signals: seen.reduce((sum, { signals }) => sum + signals, 0) / accesses,
     userspaceExits: perAccess(seen.map(({ userspaceExits }) => userspaceExits)),
     kvm: kvm.length === 0 ? null : perAccess(kvm),
-    pmu: perAccess(counts),
+    pmu: pmuOf(runs),
   };
 }

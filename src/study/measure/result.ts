@@ -49,6 +49,8 @@ export interface HostMeasurement {
   readonly rows: readonly MeasuredRow[];
   /** Rows that were asked for and have too few runs: it was interrupted. */
   readonly unfinished: readonly string[];
+  /** Rows whose accesses did not do what the name says, or whose guest ended otherwise than it should. */
+  readonly failed: readonly { readonly name: string; readonly reason: string }[];
   /** What ended it early. */
   readonly interrupted: NodeJS.Signals | null;
   /** What the performance-monitoring unit did not count, and why. */

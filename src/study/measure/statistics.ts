@@ -1,7 +1,7 @@
 /**
  * What the times of a row say. A run is a virtual machine of its own, in which the guest times batches of accesses; its median
  * has an interval from its batches. Batches of one machine share what chance gave it, such as where its memory lies, so the
- * row's median is that of its runs' medians, and so is its interval: it is about as wide as what another run would differ by.
+ * row's median is that of its runs' medians, and so is its interval.
  *
  * Intervals are of order statistics, which ask nothing of the distribution (`medianInterval()`): an interrupt of the host
  * makes a few batches much longer, and no mean forgives that.
@@ -39,14 +39,27 @@ export function spreadOf(samples: readonly number[]): number {
   return quartile(0.75) - quartile(0.25);
 }
 
+/** What is left outside of the intervals of all runs together where all are of one median. */
+const ALPHA = 0.05;
+
 /**
- * Whether the runs can all be of one median: some value lies in every interval. An interval counts as no narrower than what
- * is wanted, for on a quiet machine the batches of a run may all be equal, and no two runs are.
+ * Whether runs, each by its samples, can all be of one median: some value lies in every interval. Each is so wide that all of
+ * them hold one median in 95% of cases, and no narrower than what is wanted, for on a quiet machine the batches of a run may
+ * all be equal, and no two runs are.
  */
-export function runsAgree(runs: readonly MedianInterval[], relativeHalfWidth: number): boolean {
-  const least = runs.map(({ median, low }) => Math.min(low, median * (1 - relativeHalfWidth)));
-  const most = runs.map(({ median, high }) => Math.max(high, median * (1 + relativeHalfWidth)));
-  return Math.max(...least) <= Math.min(...most);
+export function runsAgree(runs: readonly (readonly number[])[], relativeHalfWidth: number): boolean {
+  const ends = runs.map((samples) => {
+    const { median } = medianOf(samples);
+    const { low, high } = medianInterval(samples, ALPHA / runs.length) ?? {
+      low: Math.min(...samples),
+      high: Math.max(...samples),
+    };
+    return {
+      low: Math.min(low, median * (1 - relativeHalfWidth)),
+      high: Math.max(high, median * (1 + relativeHalfWidth)),
+    };
+  });
+  return Math.max(...ends.map(({ low }) => low)) <= Math.min(...ends.map(({ high }) => high));
 }
 
 /** Whether half of the row's interval is no more than so large a share of its median: then no more runs are needed. */

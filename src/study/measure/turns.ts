@@ -2,6 +2,7 @@
  * Rows that are measured in turns, one run each, until each is known well enough: what drifts meanwhile, such as a clock or a
  * neighbour on the machine, meets them all.
  */
+import { SystemCallError } from "../../host/system-call-error.js";
 import { isTight, LEAST_SAMPLES, type MedianInterval } from "./statistics.js";
 
 /** A row that is no tighter after so many runs will not get tight. */
@@ -22,17 +23,25 @@ export interface Timed {
   readonly interval: MedianInterval;
 }
 
+/** The runs of each row, in the order of the rows, and why some get no more. */
+export interface Turns<Row, Run> {
+  readonly runs: ReadonlyMap<Row, readonly Run[]>;
+  readonly failed: ReadonlyMap<Row, string>;
+}
+
 /**
- * Runs the rows, and returns the runs of each in the order of the rows. Interrupted, it returns what there is.
+ * Runs the rows. Interrupted, it returns what there is. A row that fails costs no other.
  *
  * @param run one run of a row; may fail at an interrupt, which the signal tells before
+ * @throws SystemCallError: what the kernel refuses to one row it refuses to all
  */
 export async function takeTurns<Row extends { readonly name: string }, Run extends Timed>(
   rows: readonly Row[],
   run: (row: Row) => Promise<Run>,
   { relativeHalfWidth, limitSeconds, signal, onRun }: TurnsOptions,
-): Promise<ReadonlyMap<Row, readonly Run[]>> {
+): Promise<Turns<Row, Run>> {
   const runs = new Map<Row, Run[]>(rows.map((row) => [row, []]));
+  const failed = new Map<Row, string>();
   const end = performance.now() + 1000 * limitSeconds;
   const isDone = (of: readonly Run[]) => {
     const intervals = of.map(({ interval }) => interval);
@@ -40,16 +49,17 @@ export async function takeTurns<Row extends { readonly name: string }, Run exten
     return of.length >= MOST_RUNS || performance.now() >= end || isTight(intervals, relativeHalfWidth);
   };
   for (;;) {
-    const open = [...runs].filter(([, of]) => !isDone(of));
-    if (open.length === 0) return runs;
+    const open = [...runs].filter(([row, of]) => !isDone(of) && !failed.has(row));
+    if (open.length === 0) return { runs, failed };
     for (const [row, of] of open) {
-      if (signal.aborted) return runs;
+      if (signal.aborted) return { runs, failed };
       onRun?.(row.name, of.length + 1);
       try {
         of.push(await run(row));
       } catch (error) {
-        if (!signal.aborted) throw error;
-        return runs;
+        if (signal.aborted) return { runs, failed };
+        if (error instanceof SystemCallError) throw error;
+        failed.set(row, (error as Error).message);
       }
     }
   }

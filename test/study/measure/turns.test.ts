@@ -1,5 +1,6 @@
 /** In which order rows get runs, and when they get no more. */
 import { describe, expect, it } from "vitest";
+import { SystemCallError } from "../../../src/host/system-call-error.js";
 import type { Timed } from "../../../src/study/measure/turns.js";
 import { takeTurns } from "../../../src/study/measure/turns.js";
 
@@ -32,14 +33,14 @@ const options = (changes = {}) => ({
 describe("rows that take turns", () => {
   it("get one run each, then the next, until each is tight or has had forty", async () => {
     const { run, order } = machine();
-    const runs = await takeTurns([QUIET, NOISY], run, options());
+    const { runs } = await takeTurns([QUIET, NOISY], run, options());
     expect(order.slice(0, 4)).toEqual(["quiet", "noisy", "quiet", "noisy"]);
     expect(runs.get(QUIET)).toHaveLength(6);
     expect(runs.get(NOISY)).toHaveLength(40);
   });
 
   it("get what an interval takes when the time is over, and no more", async () => {
-    const runs = await takeTurns([QUIET, NOISY], machine().run, options({ limitSeconds: 0 }));
+    const { runs } = await takeTurns([QUIET, NOISY], machine().run, options({ limitSeconds: 0 }));
     expect([...runs.values()].map(({ length }) => length)).toEqual([6, 6]);
   });
 
@@ -56,7 +57,7 @@ describe("rows that take turns", () => {
     const { run } = machine(() => {
       if (--left === 0) controller.abort();
     });
-    const between = await takeTurns([QUIET, NOISY], run, options({ signal: controller.signal }));
+    const { runs: between } = await takeTurns([QUIET, NOISY], run, options({ signal: controller.signal }));
     expect([...between.values()].map(({ length }) => length)).toEqual([3, 2]);
 
     const within = new AbortController();
@@ -65,12 +66,21 @@ describe("rows that take turns", () => {
       within.abort();
       throw new Error("interrupted");
     };
-    const runs = await takeTurns([QUIET, NOISY], failing, options({ signal: within.signal }));
+    const { runs } = await takeTurns([QUIET, NOISY], failing, options({ signal: within.signal }));
     expect([...runs.values()].map(({ length }) => length)).toEqual([1, 0]);
   });
 
-  it("fail where a run does", async () => {
-    const failing = () => Promise.reject(new Error("mmio-wildcard-eventfd: 100 accesses made 99 signals"));
-    await expect(takeTurns([QUIET], failing, options())).rejects.toThrow("99 signals");
+  it("get no more where a run fails, which costs the others nothing", async () => {
+    const { run } = machine();
+    const failing = (row: { name: string }) =>
+      row === NOISY ? Promise.reject(new Error("100 accesses made 99 signals")) : run(row);
+    const { runs, failed } = await takeTurns([NOISY, QUIET], failing, options());
+    expect([...runs.values()].map(({ length }) => length)).toEqual([0, 6]);
+    expect([...failed]).toEqual([[NOISY, "100 accesses made 99 signals"]]);
+  });
+
+  it("fail together where the kernel refuses", async () => {
+    const refused = () => Promise.reject(new SystemCallError(12, "KVM_CREATE_VM"));
+    await expect(takeTurns([QUIET], refused, options())).rejects.toThrow("ENOMEM");
   });
 });
