@@ -1,5 +1,7 @@
 /** Why a guest on this machine's KVM ended otherwise than its program says. */
 
+import type { RunEvent } from "./vcpu.js";
+
 export type GuestEnd = "time-limit" | "shutdown" | "interrupted" | "internal-error" | "unexpected-exit";
 
 /** How a run ended too early, as the vCPU's thread tells it. */
@@ -9,6 +11,8 @@ export interface EarlyEnd {
   readonly detail: string;
   /** Where the guest was; null after a shutdown, for KVM may have reset the vCPU. */
   readonly rip: bigint | null;
+  /** What happened before. */
+  readonly events: readonly RunEvent[];
 }
 
 export class GuestError extends Error {

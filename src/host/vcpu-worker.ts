@@ -138,7 +138,8 @@ class Run {
 
   private early(end: GuestEnd, detail: string): GuestError {
     const rip = end === "shutdown" ? null : BigInt(libc().ioctlRead(this.vcpu.fd, KVM_GET_REGS).rip);
-    return new GuestError({ end, detail, rip });
+    this.readEventfds();
+    return new GuestError({ end, detail, rip, events: this.events });
   }
 }
 

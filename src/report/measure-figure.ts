@@ -53,14 +53,14 @@ export function plotMeasured(measurement: HostMeasurement, comparison: HostCompa
             rangesOf(
               "simulated: the costs' ranges",
               predicted.map((row) => ({ ...row, bounds: row.predicted })),
-              { thickness: 5, opacity: 0.45 },
+              { thickness: 5, opacity: 0.45, symbol: "square" },
             ),
             rangesOf(
               "simulated: what the other rows leave",
               predicted.flatMap((row) =>
                 row.fromOthers === null ? [] : [{ ...row, bounds: row.fromOthers }],
               ),
-              { thickness: 5, opacity: 1 },
+              { thickness: 5, opacity: 1, symbol: "diamond" },
             ),
           ]),
       medians(rows),
@@ -96,7 +96,11 @@ function medians(rows: readonly MeasuredRow[]): Figure["data"][number] {
 function rangesOf(
   name: string,
   rows: readonly { readonly name: string; readonly y: number; readonly bounds: Bounds }[],
-  { thickness, opacity }: { readonly thickness: number; readonly opacity: number },
+  {
+    thickness,
+    opacity,
+    symbol,
+  }: { readonly thickness: number; readonly opacity: number; readonly symbol: "square" | "diamond" },
 ): Figure["data"][number] {
   const half = rows.map(({ bounds: { low, high } }) => (high - low) / 2);
   return {
@@ -106,7 +110,7 @@ function rangesOf(
     x: rows.map(({ bounds }, index) => bounds.low + half[index]),
     y: rows.map(({ y }) => y + BELOW),
     error_x: { type: "data", array: half, color: SIMULATED_RANGE.line, thickness, width: 0 },
-    marker: { color: SIMULATED_RANGE.line, symbol: "square", size: 1 },
+    marker: { color: SIMULATED_RANGE.line, symbol, size: 7 },
     opacity,
     customdata: rows.map((row) => [plotlyText(row.name), range(row.bounds, cycles)]),
     hovertemplate: "%{customdata[0]}<br>%{customdata[1]} cycles<extra></extra>",

@@ -123,6 +123,16 @@ describe.skipIf(KVM !== null)(`KVM of this machine${KVM === null ? "" : `: ${KVM
     expect(exits).toEqual({ KVM_EXIT_MMIO: 2, KVM_EXIT_IO: 3 });
   });
 
+  it("tells what happened before a guest ended too early", async () => {
+    guest([...setDs, ...storeByte(8, 0x5a), ...out(SYNC), ...TRIPLE_FAULT]);
+    const run = vcpu.run(thread, { limitMs: 60_000, stopPort: STOP, syncPort: SYNC, recordExits: true });
+    await expect(run).rejects.toMatchObject({
+      early: {
+        events: [{ kind: "mmio", write: true, gpa: MMIO + 8, len: 1, data: 0x5an }, { kind: "sync" }],
+      },
+    });
+  });
+
   it("says which pages of a logged slot were written", async () => {
     guest([0xc6, 0x06, 0x00, 0x30, 0x01, ...out(STOP)]);
     const memory = vm.mmap(MEMORY);

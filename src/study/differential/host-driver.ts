@@ -103,18 +103,27 @@ class HostDriver {
       const { eventfds } = this;
       const options = { limitMs: LIMIT_MS, stopPort: STOP_PORT, syncPort: SYNC_PORT, recordExits: true };
       const { events } = await this.vcpu.run(this.thread, { ...options, eventfds });
-      let step = first;
-      for (const event of events) {
-        if (event.kind === "sync") step++;
-        else this.outcome[step].push(seen(event));
-      }
+      this.note(events, first);
     } catch (error) {
       if (!(error instanceof GuestError)) throw error;
-      this.outcome[first].push({ kind: "stopped", why: error.message });
+      // Between the last step and the stop there is nothing to be blamed.
+      const stopped = Math.min(this.note(error.early.events, first), end - 1);
+      for (let step = first; step < stopped; step++) this.noteLoaded(step);
+      this.outcome[stopped].push({ kind: "stopped", why: error.message });
       return false;
     }
     for (let step = first; step < end; step++) this.noteLoaded(step);
     return true;
+  }
+
+  /** Notes what was seen from a step on. Returns the step that was under way in the end. */
+  private note(events: readonly RunEvent[], first: number): number {
+    let step = first;
+    for (const event of events) {
+      if (event.kind === "sync") step++;
+      else this.outcome[step].push(seen(event));
+    }
+    return step;
   }
 
   private noteLoaded(index: number): void {
