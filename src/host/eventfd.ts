@@ -1,9 +1,16 @@
 /** An eventfd of this process. */
 import { libc } from "./libc.js";
 
+const counter = new BigUint64Array(1);
+const bytes = new Uint8Array(counter.buffer);
+
+/** Reads an eventfd by its descriptor: how often it was signalled since the last time. */
+export function eventfdCount(fd: number): number {
+  return libc().read(fd, bytes) === 0 ? 0 : Number(counter[0]);
+}
+
 export class HostEventFd {
   private closed = false;
-  private readonly bytes = new Uint8Array(8);
   private readonly descriptor: number;
 
   /** @throws SystemCallError */
@@ -19,8 +26,7 @@ export class HostEventFd {
 
   /** How often it was signalled since it was read last; 0: not at all. */
   read(): number {
-    if (libc().read(this.fd, this.bytes) === 0) return 0;
-    return Number(new DataView(this.bytes.buffer).getBigUint64(0, true));
+    return eventfdCount(this.fd);
   }
 
   close(): void {

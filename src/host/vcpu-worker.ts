@@ -2,6 +2,7 @@
 import { constants } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
 import { deviceByte } from "./device-model.js";
+import { eventfdCount } from "./eventfd.js";
 import { type GuestEnd, GuestError } from "./guest-error.js";
 import { InterruptSignal } from "./interrupt-signal.js";
 import { libc } from "./libc.js";
@@ -21,7 +22,6 @@ class Run {
   private readonly page: DataView;
   private readonly events: RunEvent[] = [];
   private readonly exits: Record<string, number> = {};
-  private readonly counter = new Uint8Array(8);
 
   constructor(
     private readonly vcpu: LentVcpu,
@@ -119,9 +119,8 @@ class Run {
 
   private readEventfds(): void {
     this.eventfds.forEach((fd, eventfd) => {
-      if (libc().read(fd, this.counter) === 0) return;
-      const count = Number(new DataView(this.counter.buffer).getBigUint64(0, true));
-      this.events.push({ kind: "signal", eventfd, count });
+      const count = eventfdCount(fd);
+      if (count > 0) this.events.push({ kind: "signal", eventfd, count });
     });
   }
 

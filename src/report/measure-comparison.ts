@@ -1,6 +1,6 @@
 /** The model's predictions against the rows of a host: as records, and as a mail. */
 import type { HostComparison, PredictedRow } from "../study/measure/compare-with-host.js";
-import type { HostMeasurement } from "../study/measure/result.js";
+import { type HostMeasurement, staysInKernel } from "../study/measure/result.js";
 import { cycles, range } from "./format.js";
 import { mail } from "./mail.js";
 import { machineText } from "./measure.js";
@@ -49,7 +49,8 @@ function verdictOf({
 /** The comparison in ASCII, at most 72 columns. */
 export function hostComparisonTable(measurement: HostMeasurement, comparison: HostComparison): string {
   const { provenance, model, paging, mmioCaching, host, fitted, rows, notPredicted } = comparison;
-  const userspace = rows.some(({ name }) => name.endsWith("-no-eventfd"));
+  const compared = measurement.rows.filter(({ name }) => rows.some((row) => row.name === name));
+  const userspace = !compared.every(staysInKernel);
   const parts = [
     ...headed("What one access takes [TSC cycles]", textTables(COLUMNS, rows)),
     wrapText(

@@ -1,6 +1,6 @@
 /** What was measured on a host's KVM as other commands read it: lines that `vmexit` would print, and rows of a CSV file. */
 import { InputError } from "../cost/input.js";
-import type { HostMeasurement } from "../study/measure/result.js";
+import { type HostMeasurement, staysInKernel } from "../study/measure/result.js";
 import { writeWhole } from "../study/sweep/whole-file.js";
 import { toCsv } from "./csv.js";
 import { machineText } from "./measure.js";
@@ -31,7 +31,7 @@ export function measurementCsv({ rows, machine, tsc, version, date }: HostMeasur
   return toCsv(
     rows
       // What comes to userspace took Node's time: no cost of QEMU may be fitted to it.
-      .filter(({ did }) => did !== null && Object.keys(did.userspaceExits).length === 0)
+      .filter(staysInKernel)
       .map(({ name, unit, median, low, high }) => ({
         row: name,
         cycles: thousandths(median),

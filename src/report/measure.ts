@@ -3,7 +3,7 @@
  * this machine do not say.
  */
 import type { HostMachine } from "../host/machine.js";
-import type { HostMeasurement, MeasuredRow } from "../study/measure/result.js";
+import { type HostMeasurement, type MeasuredRow, staysInKernel } from "../study/measure/result.js";
 import { cycles, range } from "./format.js";
 import { wrapCommand } from "./mail.js";
 import type { Records } from "./records.js";
@@ -151,7 +151,7 @@ function noiseText(rows: readonly MeasuredRow[], relativeHalfWidth: number): str
 
 /** Rows whose time holds userspace. */
 function userspaceText(rows: readonly MeasuredRow[]): string[] {
-  const names = rows.filter(({ did }) => userspaceExits(did) !== 0).map(({ name }) => name);
+  const names = rows.filter((row) => !staysInKernel(row)).map(({ name }) => name);
   if (names.length === 0) return [];
   return [
     wrapText(

@@ -7,7 +7,7 @@ import type { CostProfile } from "../../cost/cost-profile.js";
 import type { Bounds } from "../../cost/counts.js";
 import { type CpuProfile, loadCpu, withTsc } from "../../cost/cpu-profile.js";
 import { InputError, notAllowed } from "../../cost/input.js";
-import { type PrimitiveCost, primitiveCosts } from "../../cost/primitive-costs.js";
+import { primitiveCosts } from "../../cost/primitive-costs.js";
 import type { HostMachine } from "../../host/machine.js";
 import type { KernelVersion } from "../../kvm/eras.js";
 import type { Mitigations } from "../../kvm/kvm.js";
@@ -18,7 +18,7 @@ import { checkProfile } from "../price.js";
 import { provenanceOf } from "../provenance.js";
 import type { Interval, Provenance } from "../result.js";
 import { countRow, type RowMachine, vmexitRow } from "../vmexit-rows.js";
-import type { HostMeasurement, MeasuredRow } from "./result.js";
+import { type HostMeasurement, type MeasuredRow, staysInKernel } from "./result.js";
 import type { MedianInterval } from "./statistics.js";
 
 export interface CompareWithHostOptions {
@@ -80,6 +80,7 @@ export function compareWithHost(
     host: outerOf(host),
     seed: SEED,
   };
+  const priors = new Calibration(costs, []);
   const known: Known[] = [];
   const notPredicted: { name: string; reason: string }[] = [];
   for (const row of measurement.rows) {
@@ -102,7 +103,7 @@ export function compareWithHost(
     mmioCaching: machine.mmioCaching,
     host: machine.host,
     fitted: profile !== undefined,
-    rows: known.map((row) => predictedRow(row, known, costs)),
+    rows: known.map((row) => predictedRow(row, known, priors)),
     notPredicted,
   };
 }
@@ -121,11 +122,10 @@ function observed(row: MeasuredRow, counts: Observation["counts"]): Known {
 function predictedRow(
   { row: { name, median, low, high }, counts }: Known,
   all: readonly Known[],
-  costs: readonly PrimitiveCost[],
+  priors: Calibration,
 ): PredictedRow {
-  const priors = new Calibration(costs, []);
   const others = new Calibration(
-    costs,
+    priors.costs,
     // What comes to userspace took Node's time, and says nothing of the costs that were published for QEMU's.
     all.filter((other) => other.name !== name && staysInKernel(other.row)),
   );
@@ -135,10 +135,6 @@ function predictedRow(
     predicted: { ...priors.bounds(counts), value: priors.predict(counts) },
     fromOthers: others.stretch === 1 ? others.bounds(counts) : null,
   };
-}
-
-function staysInKernel({ did }: MeasuredRow): boolean {
-  return did !== null && Object.keys(did.userspaceExits).length === 0;
 }
 
 /** "auto" where the kernel does something against any vulnerability of the processor. */

@@ -49,51 +49,48 @@ export async function measureHost(options: MeasureOptions = {}): Promise<HostMea
   const kvm = openKvm();
   try {
     const thread = await VcpuThread.start(cpu === undefined ? {} : { cpu });
-    let perf: PerfEvents | null = null;
     try {
       const machine = describeMachine();
-      const counters = new PerfEvents(machine, thread.tid);
-      perf = counters;
-      return await interruptible(async (signal) => {
-        signal.addEventListener("abort", () => thread.interrupt());
-        const date = new Date().toISOString();
-        const tsc = await measureTsc(kvm, thread, machine).catch((error) => {
-          throw signal.aborted ? tooEarly(signal) : error;
-        });
-        const { runs, failed } = await takeTurns(
-          rows,
-          (row) => runRow(row, { kvm, thread, perf: counters }),
-          {
+      const perf = new PerfEvents(machine, thread.tid);
+      try {
+        return await interruptible(async (signal) => {
+          signal.addEventListener("abort", () => thread.interrupt());
+          const date = new Date().toISOString();
+          const tsc = await measureTsc(kvm, thread, machine).catch((error) => {
+            throw signal.aborted ? tooEarly(signal) : error;
+          });
+          const { runs, failed } = await takeTurns(rows, (row) => runRow(row, { kvm, thread, perf }), {
             relativeHalfWidth,
             limitSeconds,
             signal,
             ...(onRun && { onRun }),
-          },
-        );
-        const done = [...runs].filter(([row, of]) => of.length >= LEAST_SAMPLES && !failed.has(row));
-        if (done.length === 0)
-          throw failed.size > 0 ? new Error([...failed.values()].join("; ")) : tooEarly(signal);
-        return {
-          version: packageVersion(),
-          date,
-          command: commandOf(options),
-          machine,
-          tsc,
-          pinned: cpu ?? null,
-          relativeHalfWidth,
-          rows: done.map(([row, of]) => measuredRow(row, of, relativeHalfWidth)),
-          unfinished: [...runs]
-            .filter(([row, of]) => of.length < LEAST_SAMPLES && !failed.has(row))
-            .map(([{ name }]) => name),
-          failed: [...failed].map(([{ name }, reason]) => ({ name, reason })),
-          interrupted: signal.reason instanceof Interrupted ? signal.reason.signal : null,
-          pmuNotes: [...new Set(done.flatMap(([, of]) => of.flatMap(({ pmu }) => pmu?.notes ?? [])))],
-          limits: limitsOf(machine),
-          advice: pinningAdvice(machine, cpu ?? null),
-        };
-      });
+          });
+          const done = [...runs].filter(([row, of]) => of.length >= LEAST_SAMPLES && !failed.has(row));
+          if (done.length === 0)
+            throw failed.size > 0 ? new Error([...failed.values()].join("; ")) : tooEarly(signal);
+          return {
+            version: packageVersion(),
+            date,
+            command: commandOf(options),
+            machine,
+            tsc,
+            pinned: cpu ?? null,
+            relativeHalfWidth,
+            rows: done.map(([row, of]) => measuredRow(row, of, relativeHalfWidth)),
+            unfinished: [...runs]
+              .filter(([row, of]) => of.length < LEAST_SAMPLES && !failed.has(row))
+              .map(([{ name }]) => name),
+            failed: [...failed].map(([{ name }, reason]) => ({ name, reason })),
+            interrupted: signal.reason instanceof Interrupted ? signal.reason.signal : null,
+            pmuNotes: [...new Set(done.flatMap(([, of]) => of.flatMap(({ pmu }) => pmu?.notes ?? [])))],
+            limits: limitsOf(machine),
+            advice: pinningAdvice(machine, cpu ?? null),
+          };
+        });
+      } finally {
+        perf.close();
+      }
     } finally {
-      perf?.close();
       await thread.close();
     }
   } finally {

@@ -17,7 +17,7 @@ export interface MeasuredRow extends MedianInterval {
   readonly accessesPerBatch: number;
   /** Each of a virtual machine of its own. */
   readonly runs: readonly MedianInterval[];
-  /** The runs do not agree: they differ by more than their own intervals and the wanted one say. */
+  /** The runs do not agree within their intervals, or all together give no interval as narrow as wanted. */
   readonly noisy: boolean;
   /** What one access did on average; null of what does not enter the guest. */
   readonly did: Did | null;
@@ -31,6 +31,11 @@ export interface Did {
   readonly kvm: KvmStatistics | null;
   /** What the processor's performance-monitoring unit counted while the guest ran, by perf's names. */
   readonly pmu: Readonly<Record<string, number>>;
+}
+
+/** Whether nothing of the row's time is userspace's. */
+export function staysInKernel({ did }: MeasuredRow): boolean {
+  return did !== null && Object.keys(did.userspaceExits).length === 0;
 }
 
 export interface HostMeasurement {
