@@ -3,7 +3,7 @@
  * that holds its line and fills all nearer levels. Nothing is prefetched, and a store is a reference like a load.
  */
 import type { CacheGeometry, CpuGeometry } from "./cpu.js";
-import { ABSENT, type Hash, type SetAssociativeStores, type Store } from "./set-associative.js";
+import { ABSENT, type Hash, SetAssociativeStore } from "./set-associative.js";
 
 /** Bytes of a cache line. */
 export const LINE = 64;
@@ -12,17 +12,14 @@ export const LINE = 64;
 const PHYSICAL = 1 << 14;
 
 export class MemoryHierarchy {
-  private readonly l1d: Store;
-  private readonly l2: Store;
-  private readonly l3: Store;
+  private readonly l1d: SetAssociativeStore;
+  private readonly l2: SetAssociativeStore;
+  private readonly l3: SetAssociativeStore;
   private readonly inclusive: boolean;
 
-  constructor(
-    private readonly stores: SetAssociativeStores,
-    geometry: CpuGeometry,
-  ) {
+  constructor(geometry: CpuGeometry) {
     const cache = ({ bytes, ways, replacement }: CacheGeometry, hash: Hash = "none") =>
-      stores.add({ entries: bytes / LINE, ways }, 0, replacement, hash);
+      new SetAssociativeStore({ entries: bytes / LINE, ways }, 0, replacement, hash);
     this.l1d = cache(geometry.l1d);
     this.l2 = cache(geometry.l2, geometry.l2Hash);
     this.l3 = cache(geometry.l3, geometry.l3Hash);
@@ -38,39 +35,38 @@ export class MemoryHierarchy {
   reference(pfnLow: number, pfnHigh: number, line: number): number {
     const low = (pfnLow << 6) | line;
     const high = PHYSICAL | (pfnHigh << 6) | (pfnLow >>> 26);
-    if (this.stores.lookup(this.l1d, low, high, high) !== ABSENT) return 0;
+    if ((this.l1d.lookup(low, high, high) | 0) !== ABSENT) return 0;
     return this.referenceBehindL1(low, high) | 0;
   }
 
   /** Empties L1D; L2 and L3 keep what they have. */
   evictL1(): void {
-    this.stores.clear(this.l1d);
+    this.l1d.clear();
   }
 
   evictL2(): void {
-    this.stores.clear(this.l2);
+    this.l2.clear();
   }
 
   private referenceBehindL1(low: number, high: number): number {
-    const { stores } = this;
+    const { l1d, l2, l3 } = this;
     let level = 1;
-    if ((stores.lookup(this.l2, low, high, high) | 0) === ABSENT) {
+    if ((l2.lookup(low, high, high) | 0) === ABSENT) {
       level = 2;
-      if ((stores.lookup(this.l3, low, high, high) | 0) === ABSENT) {
+      if ((l3.lookup(low, high, high) | 0) === ABSENT) {
         level = 3;
-        stores.insert(this.l3, low, high);
-        if (this.inclusive && stores.evictedHigh !== 0)
-          this.evictInner(stores.evictedLow, stores.evictedHigh);
+        l3.insert(low, high);
+        if (this.inclusive && l3.evictedHigh !== 0) this.evictInner(l3.evictedLow, l3.evictedHigh);
       }
-      stores.insert(this.l2, low, high);
+      l2.insert(low, high);
     }
-    stores.insert(this.l1d, low, high);
+    l1d.insert(low, high);
     return level;
   }
 
   /** What leaves L3 leaves L1D and L2. */
   private evictInner(low: number, high: number): void {
-    this.stores.remove(this.l2, low, high, high);
-    this.stores.remove(this.l1d, low, high, high);
+    this.l2.remove(low, high, high);
+    this.l1d.remove(low, high, high);
   }
 }

@@ -84,7 +84,7 @@ import {
   LONG_MODE,
   type PagingRegisters,
 } from "./registers.js";
-import { ABSENT, type Place, SetAssociativeStores } from "./set-associative.js";
+import { ABSENT, type Place } from "./set-associative.js";
 import {
   ATTRIBUTE_DIRTY,
   ATTRIBUTE_EPT_FETCH,
@@ -184,8 +184,6 @@ export class Mmu {
   private pfnLow = 0;
   private pfnHigh = 0;
 
-  /** What the hierarchy and the caches lie in. */
-  private readonly stores: SetAssociativeStores;
   readonly hierarchy: MemoryHierarchy;
   readonly caches: TranslationCaches;
   private readonly tlb: Tlb;
@@ -238,10 +236,8 @@ export class Mmu {
     readonly memory: PhysicalMemory,
     ledger: Ledger,
   ) {
-    const stores = new SetAssociativeStores();
-    this.stores = stores;
-    this.caches = new TranslationCaches(stores, geometry);
-    this.hierarchy = new MemoryHierarchy(stores, geometry);
+    this.caches = new TranslationCaches(geometry);
+    this.hierarchy = new MemoryHierarchy(geometry);
     this.tlb = this.caches.tlb;
     this.counts = ledger.counts;
     this.notNested = geometry.switches.nestedTlbHolds === "all" ? 0 : EPT_VIOLATION_FINAL_GPA;
@@ -266,20 +262,21 @@ export class Mmu {
     const high = low === page ? 0 : highOf(page);
     let place = ABSENT;
     if ((kind & 3) !== FETCH) {
-      const { tlb, stores } = this;
-      place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
-      const { cells } = stores;
+      const { tlb } = this;
+      const { data4K } = tlb;
+      place = data4K.lookup(low, tlb.tag | high, tlb.globalTag | high) | 0;
+      const { cells } = data4K;
       // What is at ABSENT passes no test.
-      if (passes(cells[place + ATTRIBUTES], this.hits[kind])) {
+      if (passes(cells[(place + ATTRIBUTES) | 0], this.hits[kind])) {
         // Not by way of the fields, nor of translate(): what was just stored is slow to read.
-        const pfnLow = cells[place + PFN_LOW];
-        const pfnHigh = cells[place + PFN_HIGH];
+        const pfnLow = cells[(place + PFN_LOW) | 0];
+        const pfnHigh = cells[(place + PFN_HIGH) | 0];
         this.pfnLow = pfnLow;
         this.pfnHigh = pfnHigh;
         const level = this.hierarchy.reference(pfnLow, pfnHigh, offset >>> 6) | 0;
         const { counts } = this;
         counts[DTLB_HIT]++;
-        counts[DATA_REF + level]++;
+        counts[(DATA_REF + level) | 0]++;
         return TRANSLATED;
       }
     }
@@ -299,12 +296,13 @@ export class Mmu {
     const high = low === page ? 0 : highOf(page);
     let place = ABSENT;
     if ((kind & 3) !== FETCH) {
-      const { tlb, stores } = this;
-      place = stores.lookup(tlb.data4K, low, tlb.tag | high, tlb.globalTag | high) | 0;
-      const { cells } = stores;
-      if (passes(cells[place + ATTRIBUTES], this.hits[kind])) {
-        this.pfnLow = cells[place + PFN_LOW];
-        this.pfnHigh = cells[place + PFN_HIGH];
+      const { tlb } = this;
+      const { data4K } = tlb;
+      place = data4K.lookup(low, tlb.tag | high, tlb.globalTag | high) | 0;
+      const { cells } = data4K;
+      if (passes(cells[(place + ATTRIBUTES) | 0], this.hits[kind])) {
+        this.pfnLow = cells[(place + PFN_LOW) | 0];
+        this.pfnHigh = cells[(place + PFN_HIGH) | 0];
         this.counts[DTLB_HIT]++;
         return TRANSLATED;
       }
@@ -340,7 +338,7 @@ export class Mmu {
     requested: number,
     purpose: number,
   ): Outcome {
-    const { nested, caches, counts, memory, hierarchy, stores } = this;
+    const { nested, caches, counts, memory, hierarchy } = this;
     if (nested === null) {
       this.hostLow = gfnLow;
       this.hostHigh = gfnHigh;
@@ -354,7 +352,7 @@ export class Mmu {
     const inTlb = !shadowStack && (purpose & this.notNested) === 0;
     const place = inTlb ? nestedTlb.lookup(gfnLow, gfnHigh) | 0 : ABSENT;
     if (place !== ABSENT) {
-      const { cells } = stores;
+      const { cells } = nestedTlb;
       const value = cells[(place + CACHED_VALUE) | 0];
       const dirty = (value & NESTED_DIRTY) !== 0;
       const allowed = (value & requested) === requested;
@@ -385,8 +383,7 @@ export class Mmu {
     if (level === 0) {
       level = nested.levels;
     } else {
-      const { cells } = stores;
-      const table = nestedStructures.place;
+      const { cells, place: table } = nestedStructures;
       tableLow = cells[(table + CACHED_PFN_LOW) | 0];
       tableHigh = cells[(table + CACHED_PFN_HIGH) | 0];
       permissions = cells[(table + CACHED_VALUE) | 0];
@@ -477,7 +474,7 @@ export class Mmu {
    */
   private dropDenying(gfnLow: number, gfnHigh: number, requested: number): boolean {
     const { nestedStructures } = this.caches;
-    const granted = grantedBy(this.stores.cells[(nestedStructures.place + CACHED_VALUE) | 0]);
+    const granted = grantedBy(nestedStructures.cells[(nestedStructures.place + CACHED_VALUE) | 0]);
     if ((granted & requested) === requested) return false;
     nestedStructures.invalidate(gfnLow, gfnHigh);
     return true;
@@ -773,13 +770,13 @@ export class Mmu {
     // Start at the table nearest to the leaf that a paging-structure cache leads to, else at the root.
     if (fromRoot) pagingStructures.invalidate(pageLow, pageHigh);
     const level = pagingStructures.lookup(pageLow, pageHigh) | 0;
-    if (level === 1 && this.replaced === 0 && this.walkOrdinary(pagingStructures.place)) return TRANSLATED;
+    if (level === 1 && this.replaced === 0 && this.walkOrdinary()) return TRANSLATED;
     return this.walkFrom(level);
   }
 
   /** The walk from the table at a level, which `pagingStructures` has found, or from the root for 0. */
   private walkFrom(start: number): Outcome {
-    const { guest, caches, counts, memory, hierarchy, stores, tables, pageLow, pageHigh, kind } = this;
+    const { guest, caches, counts, memory, hierarchy, tables, pageLow, pageHigh, kind } = this;
     const { pagingStructures } = caches;
     const { shifts } = guest;
     const access = accessOf(kind);
@@ -804,8 +801,7 @@ export class Mmu {
       gfnHigh = highOf(root);
       isKnown = true;
     } else {
-      const { cells } = stores;
-      const table = pagingStructures.place;
+      const { cells, place: table } = pagingStructures;
       pfnLow = cells[(table + CACHED_PFN_LOW) | 0];
       pfnHigh = cells[(table + CACHED_PFN_HIGH) | 0];
       frame = cells[(table + CACHED_FRAME) | 0];
@@ -896,15 +892,17 @@ export class Mmu {
    * that allows the access and has no flag to be set. This is their course without a decision. Returns whether the walk
    * was one of them; if not, nothing has happened but lookups that `walk()` repeats.
    */
-  private walkOrdinary(table: Place): boolean {
-    const { guest, nested, caches, counts, memory, hierarchy, stores, pageLow, pageHigh, kind } = this;
+  private walkOrdinary(): boolean {
+    const { guest, nested, caches, counts, memory, hierarchy, pageLow, kind } = this;
+    const { pagingStructures, nestedStructures, tlb } = caches;
     const { words } = memory;
-    const { cells } = stores;
+    const { cells, place: table } = pagingStructures;
     const frame = cells[(table + CACHED_FRAME) | 0];
     if (frame === 0 || guest.entryBytes !== 8 || guest.deniedKeys[kind] !== 0) return false;
     const index = pageLow & 511;
-    const low = words[(frame + 2 * index) | 0] | 0;
-    const high = words[(frame + 2 * index + 1) | 0] | 0;
+    const word = (frame + 2 * index) | 0;
+    const low = words[word] | 0;
+    const high = words[(word + 1) | 0] | 0;
     const access = kind & 3;
     const flags = access === WRITE ? PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY : PTE_PRESENT | PTE_ACCESSED;
     if ((low & flags) !== flags || (high & guest.reservedHigh) !== 0) return false;
@@ -917,15 +915,13 @@ export class Mmu {
     let hostHigh = gfnHigh;
     let permissions = EPT_ALL;
     let dirty = low & PTE_DIRTY;
-    let eptTable = ABSENT;
     if (nested !== null) {
       if (gfnHigh >>> nested.gfnHighBits !== 0 || this.notNested === 0) return false;
-      if ((caches.nestedStructures.lookup(gfnLow, gfnHigh) | 0) !== 1) return false;
-      eptTable = caches.nestedStructures.place;
-      const eptFrame = cells[(eptTable + CACHED_FRAME) | 0];
-      const word = (eptFrame + 2 * (gfnLow & 511)) | 0;
-      const eptLow = words[word] | 0;
-      const eptHigh = words[(word + 1) | 0] | 0;
+      if ((nestedStructures.lookup(gfnLow, gfnHigh) | 0) !== 1) return false;
+      const { cells: eptCells, place: eptTable } = nestedStructures;
+      const eptWord = (eptCells[(eptTable + CACHED_FRAME) | 0] + 2 * (gfnLow & 511)) | 0;
+      const eptLow = words[eptWord] | 0;
+      const eptHigh = words[(eptWord + 1) | 0] | 0;
       if ((eptLow & EPT_READ) === 0 || nested.isMisconfiguredPte(eptLow, eptHigh)) return false;
       if (nested.accessed !== 0) {
         const isDirty = (eptLow & nested.dirty) !== 0;
@@ -933,21 +929,22 @@ export class Mmu {
         if (!isDirty) dirty = 0;
       }
       const own = nested.isNpt ? nptPermissions(eptLow, eptHigh) : eptLow;
-      permissions = grantedBy(cells[(eptTable + CACHED_VALUE) | 0] & own);
+      permissions = grantedBy(eptCells[(eptTable + CACHED_VALUE) | 0] & own);
       if ((permissions & this.finalRequest(rights)) === 0) return false;
       hostLow = entryPfnLow(eptLow, eptHigh);
       hostHigh = entryPfnHigh(eptHigh);
     }
 
-    const pfnLow = cells[(table + CACHED_PFN_LOW) | 0];
-    const pfnHigh = cells[(table + CACHED_PFN_HIGH) | 0];
-    counts[GUEST_WALK_REF + (hierarchy.reference(pfnLow, pfnHigh, index >> 3) | 0)]++;
-    if (eptTable !== ABSENT) {
-      const tableLow = cells[(eptTable + CACHED_PFN_LOW) | 0];
-      const tableHigh = cells[(eptTable + CACHED_PFN_HIGH) | 0];
-      counts[EPT_WALK_REF + (hierarchy.reference(tableLow, tableHigh, (gfnLow & 511) >> 3) | 0)]++;
+    const tableLow = cells[(table + CACHED_PFN_LOW) | 0];
+    const tableHigh = cells[(table + CACHED_PFN_HIGH) | 0];
+    counts[(GUEST_WALK_REF + (hierarchy.reference(tableLow, tableHigh, index >> 3) | 0)) | 0]++;
+    if (nested !== null) {
+      const { cells: eptCells, place: eptTable } = nestedStructures;
+      const eptLow = eptCells[(eptTable + CACHED_PFN_LOW) | 0];
+      const eptHigh = eptCells[(eptTable + CACHED_PFN_HIGH) | 0];
+      counts[(EPT_WALK_REF + (hierarchy.reference(eptLow, eptHigh, (gfnLow & 511) >> 3) | 0)) | 0]++;
     }
-    counts[WALK_COMPLETED + 3 * access]++;
+    counts[(WALK_COMPLETED + 3 * access) | 0]++;
     const attributes =
       rights |
       this.eptAttributes(permissions, rights) |
@@ -956,13 +953,7 @@ export class Mmu {
       (((high >>> 27) & 15) << ATTRIBUTE_KEY_SHIFT);
     this.pfnLow = hostLow;
     this.pfnHigh = hostHigh;
-    const { tlb } = caches;
-    tlb.pfnLow = hostLow;
-    tlb.pfnHigh = hostHigh;
-    tlb.gfnLow = gfnLow;
-    tlb.gfnHigh = gfnHigh;
-    tlb.attributes = attributes;
-    tlb.insert(pageLow, pageHigh, SIZE_4K, access === FETCH);
+    tlb.insert4K(pageLow, this.pageHigh, access === FETCH, hostLow, hostHigh, gfnLow, gfnHigh, attributes);
     return true;
   }
 

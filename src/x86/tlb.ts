@@ -6,15 +6,7 @@
 import { isSelected, SIZE_UNIT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { pageNumber, shiftedHigh, shiftedLow } from "./page-number.js";
-import {
-  ABSENT,
-  type Associativity,
-  NO_STORE,
-  type Place,
-  type SetAssociativeStores,
-  STORED,
-  type Store,
-} from "./set-associative.js";
+import { ABSENT, type Associativity, type Place, SetAssociativeStore, STORED } from "./set-associative.js";
 
 /** Sizes of a page. A guest's page of 4 Mbyte is held as two of 2 Mbyte. */
 export const SIZE_4K = 0;
@@ -61,8 +53,8 @@ const GFN_HIGH = STORED + 3;
 export const ATTRIBUTES = STORED + 4;
 const COLUMNS = 5;
 
-/** What holds pages of each size. */
-type Level = readonly Store[];
+/** What holds pages of each size; null where nothing does. */
+type Level = readonly (SetAssociativeStore | null)[];
 
 export class Tlb {
   /**
@@ -85,26 +77,27 @@ export class Tlb {
   private readonly second: Level;
   private readonly levels: readonly Level[];
   /** The first level's 4-Kbyte pages of data, which an access asks before all else. */
-  readonly data4K: Store;
-  private readonly second4K: Store;
-  private readonly all: readonly Store[];
+  readonly data4K: SetAssociativeStore;
+  private readonly instruction4K: SetAssociativeStore;
+  private readonly second4K: SetAssociativeStore;
+  private readonly all: readonly SetAssociativeStore[];
   /** By size of a page larger than 4 Kbyte, a bit: entries of it were made since all were dropped, and need a look. */
   private held = 0;
 
-  constructor(
-    private readonly stores: SetAssociativeStores,
-    geometry: CpuGeometry,
-  ) {
-    const store = (associativity: Associativity | null) =>
-      associativity === null ? NO_STORE : stores.add(associativity, COLUMNS, geometry.tlbReplacement);
+  constructor(geometry: CpuGeometry) {
+    const store = (associativity: Associativity) =>
+      new SetAssociativeStore(associativity, COLUMNS, geometry.tlbReplacement);
+    const storeOrNull = (associativity: Associativity | null) =>
+      associativity === null ? null : store(associativity);
     this.data4K = store(geometry.dtlb4K);
     // 4-Kbyte and 2-Mbyte pages share the second level's entries; their tags differ.
     this.second4K = store(geometry.stlb);
-    this.data = [this.data4K, store(geometry.dtlb2M), store(geometry.dtlb1G)];
-    this.instruction = [store(geometry.itlb4K), store(geometry.itlb2M), NO_STORE];
-    this.second = [this.second4K, geometry.stlbHolds2M ? this.second4K : NO_STORE, store(geometry.stlb1G)];
+    this.instruction4K = store(geometry.itlb4K);
+    this.data = [this.data4K, store(geometry.dtlb2M), storeOrNull(geometry.dtlb1G)];
+    this.instruction = [this.instruction4K, store(geometry.itlb2M), null];
+    this.second = [this.second4K, geometry.stlbHolds2M ? this.second4K : null, storeOrNull(geometry.stlb1G)];
     this.levels = [this.data, this.instruction, this.second];
-    this.all = [...new Set(this.levels.flat())].filter((one) => one !== NO_STORE);
+    this.all = [...new Set(this.levels.flat())].filter((one) => one !== null);
   }
 
   /** Makes the entries of an address space, and its global ones, the current ones. */
@@ -118,34 +111,36 @@ export class Tlb {
    * fills the first. The page number is given as in page-number.ts.
    */
   lookupBehind(low: number, high: number, fetch: boolean): boolean {
-    const first = fetch ? this.instruction : this.data;
     this.level = 1;
-    if (fetch && this.lookupIn(first[SIZE_4K], SIZE_4K, low, high)) return true;
-    if (this.held !== 0 && this.lookupLarge(first, low, high) !== NONE) return true;
+    if (fetch) {
+      const place = this.instruction4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
+      if (place !== ABSENT) {
+        this.read(this.instruction4K, place, 0);
+        return true;
+      }
+    }
+    const isLargeHeld = this.held !== 0;
+    if (isLargeHeld && this.lookupLarge(fetch ? this.instruction : this.data, low, high) !== NONE)
+      return true;
 
     this.level = 2;
-    const { stores } = this;
-    const place = stores.lookup(this.second4K, low, this.tag | high, this.globalTag | high) | 0;
+    const { second4K } = this;
+    const place = second4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
     if (place !== ABSENT) {
-      const to = stores.insert(first[SIZE_4K], low, stores.highIn(place)) | 0;
-      const { cells } = stores;
-      cells[(to + PFN_LOW) | 0] = this.pfnLow = cells[(place + PFN_LOW) | 0];
-      cells[(to + PFN_HIGH) | 0] = this.pfnHigh = cells[(place + PFN_HIGH) | 0];
-      cells[(to + GFN_LOW) | 0] = this.gfnLow = cells[(place + GFN_LOW) | 0];
-      cells[(to + GFN_HIGH) | 0] = this.gfnHigh = cells[(place + GFN_HIGH) | 0];
-      cells[(to + ATTRIBUTES) | 0] = this.attributes = cells[(place + ATTRIBUTES) | 0];
+      this.read(second4K, place, 0);
+      this.fill(fetch ? this.instruction4K : this.data4K, low, second4K.highIn(place), -1);
       return true;
     }
-    if (this.held === 0) return false;
+    if (!isLargeHeld) return false;
     const size = this.lookupLarge(this.second, low, high);
     if (size === NONE) return false;
-    this.fillLevel(first, size, low, high);
+    this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
     return true;
   }
 
   /** Finds the translation of a 4-Kbyte linear page for data, wherever it is held. */
   lookup(low: number, high: number): boolean {
-    const place = this.stores.lookup(this.data4K, low, this.tag | high, this.globalTag | high) | 0;
+    const place = this.data4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
     if (place === ABSENT) return this.lookupBehind(low, high, false);
     this.readData4K(place);
     return true;
@@ -154,18 +149,35 @@ export class Tlb {
   /** Takes over what a place of `data4K` holds. */
   readData4K(place: Place): void {
     this.level = 1;
-    this.read(place, 0);
+    this.read(this.data4K, place, 0);
+  }
+
+  /** Makes an entry for a 4-Kbyte page. */
+  insert4K(
+    low: number,
+    high: number,
+    fetch: boolean,
+    pfnLow: number,
+    pfnHigh: number,
+    gfnLow: number,
+    gfnHigh: number,
+    attributes: number,
+  ): void {
+    const keyHigh = this.tagOf(attributes) | high;
+    const first = fetch ? this.instruction4K : this.data4K;
+    fill(first, first.insert(low, keyHigh) | 0, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
+    const { second4K } = this;
+    fill(second4K, second4K.insert(low, keyHigh) | 0, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
   }
 
   /** Makes an entry of this size around a page, from what the fields say of the page itself. */
   insert(low: number, high: number, size: number, fetch: boolean): void {
-    if (size === SIZE_4K && !fetch) {
-      const keyHigh = this.tagOf(this.attributes) | high;
-      this.fill(this.data4K, low, keyHigh, -1);
-      this.fill(this.second4K, low, keyHigh, -1);
+    if (size === SIZE_4K) {
+      const { pfnLow, pfnHigh, gfnLow, gfnHigh, attributes } = this;
+      this.insert4K(low, high, fetch, pfnLow, pfnHigh, gfnLow, gfnHigh, attributes);
       return;
     }
-    if (size !== SIZE_4K) this.held |= 1 << size;
+    this.held |= 1 << size;
     this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
     this.fillLevel(this.second, size, low, high);
   }
@@ -177,26 +189,24 @@ export class Tlb {
       const keyLow = shiftedLow(low, high, SHIFTS[size]);
       const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
       for (const level of this.levels) {
-        if (level[size] === NO_STORE) continue;
-        this.stores.remove(level[size], keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
+        level[size]?.remove(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
       }
     }
   }
 
   /** Drops all entries of the selected address spaces. */
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.all) this.stores.removeWhere(store, (_, high) => isSelected(selected, high));
+    for (const store of this.all) store.removeWhere((_, high) => isSelected(selected, high));
   }
 
   /** Drops the entries of the selected address spaces that belong to the guest page around `page`, fragments and all. */
   invalidatePage(page: number, selected: Uint8Array): void {
-    const { cells } = this.stores;
     for (const store of this.all) {
-      this.stores.removeWhere(store, (low, high, place) => {
+      store.removeWhere((low, high, place) => {
         if (!isSelected(selected, high)) return false;
         const size = Math.floor(high / SIZE_UNIT) % (SPACE_UNIT / SIZE_UNIT);
         const entryPage = pageNumber(low, high % SIZE_UNIT) * 2 ** SHIFTS[size];
-        const guestSize = (cells[place + ATTRIBUTES] >> ATTRIBUTE_GUEST_SIZE_SHIFT) & 3;
+        const guestSize = (store.cells[place + ATTRIBUTES] >> ATTRIBUTE_GUEST_SIZE_SHIFT) & 3;
         const pages = 2 ** SHIFTS[guestSize];
         return Math.floor(page / pages) === Math.floor(entryPage / pages);
       });
@@ -204,7 +214,7 @@ export class Tlb {
   }
 
   clear(): void {
-    for (const store of this.all) this.stores.clear(store);
+    for (const store of this.all) store.clear();
     this.held = 0;
   }
 
@@ -224,20 +234,19 @@ export class Tlb {
     return NONE;
   }
 
-  private lookupIn(store: Store, size: number, low: number, high: number): boolean {
-    if (store === NO_STORE) return false;
+  private lookupIn(store: SetAssociativeStore | null, size: number, low: number, high: number): boolean {
+    if (store === null) return false;
     const shift = SHIFTS[size];
     const keyHigh = shiftedHigh(high, shift) | (size * SIZE_UNIT);
     const keyLow = shiftedLow(low, high, shift);
-    const place = this.stores.lookup(store, keyLow, this.tag | keyHigh, this.globalTag | keyHigh) | 0;
+    const place = store.lookup(keyLow, this.tag | keyHigh, this.globalTag | keyHigh) | 0;
     if (place === ABSENT) return false;
-    this.read(place, low & ((1 << shift) - 1));
+    this.read(store, place, low & ((1 << shift) - 1));
     return true;
   }
 
   /** Takes over what a place holds, for the page `inside` pages behind its first. */
-  private read(place: Place, inside: number): void {
-    const { cells } = this.stores;
+  private read({ cells }: SetAssociativeStore, place: Place, inside: number): void {
     this.pfnLow = cells[(place + PFN_LOW) | 0] | inside;
     this.pfnHigh = cells[(place + PFN_HIGH) | 0];
     this.gfnLow = cells[(place + GFN_LOW) | 0] | inside;
@@ -248,7 +257,7 @@ export class Tlb {
   /** Puts what the fields say of a page into a level: where it has no entries of this size, into the next smaller. */
   private fillLevel(level: Level, size: number, low: number, high: number): void {
     const store = level[size];
-    if (store !== NO_STORE) {
+    if (store !== null) {
       const shift = SHIFTS[size];
       const keyHigh = this.tagOf(this.attributes) | (size * SIZE_UNIT) | shiftedHigh(high, shift);
       this.fill(store, shiftedLow(low, high, shift), keyHigh, -(1 << shift));
@@ -259,13 +268,25 @@ export class Tlb {
   }
 
   /** Puts what the fields say into an entry. `mask` takes a page number to the first of the entry's page. */
-  private fill(store: Store, keyLow: number, keyHigh: number, mask: number): void {
-    const place = this.stores.insert(store, keyLow, keyHigh) | 0;
-    const { cells } = this.stores;
-    cells[(place + PFN_LOW) | 0] = this.pfnLow & mask;
-    cells[(place + PFN_HIGH) | 0] = this.pfnHigh;
-    cells[(place + GFN_LOW) | 0] = this.gfnLow & mask;
-    cells[(place + GFN_HIGH) | 0] = this.gfnHigh;
-    cells[(place + ATTRIBUTES) | 0] = this.attributes;
+  private fill(store: SetAssociativeStore, keyLow: number, keyHigh: number, mask: number): void {
+    const { pfnLow, pfnHigh, gfnLow, gfnHigh, attributes } = this;
+    const place = store.insert(keyLow, keyHigh) | 0;
+    fill(store, place, pfnLow & mask, pfnHigh, gfnLow & mask, gfnHigh, attributes);
   }
+}
+
+function fill(
+  { cells }: SetAssociativeStore,
+  place: Place,
+  pfnLow: number,
+  pfnHigh: number,
+  gfnLow: number,
+  gfnHigh: number,
+  attributes: number,
+): void {
+  cells[(place + PFN_LOW) | 0] = pfnLow;
+  cells[(place + PFN_HIGH) | 0] = pfnHigh;
+  cells[(place + GFN_LOW) | 0] = gfnLow;
+  cells[(place + GFN_HIGH) | 0] = gfnHigh;
+  cells[(place + ATTRIBUTES) | 0] = attributes;
 }

@@ -9,14 +9,7 @@
 import { type AddressSpace, AddressSpaces, GLOBAL, HOST_TAG, isSelected, NO_EPT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
-import {
-  ABSENT,
-  NO_STORE,
-  type Place,
-  type SetAssociativeStores,
-  STORED,
-  type Store,
-} from "./set-associative.js";
+import { ABSENT, type Place, SetAssociativeStore, STORED } from "./set-associative.js";
 import { Tlb } from "./tlb.js";
 
 /** What is stored with an entry: page frame number (two), what its owner says with it, and where the frame's words are. */
@@ -32,23 +25,21 @@ const COLUMNS = 4;
  * integers, as in page-number.ts.
  */
 export class PagingStructureCaches {
-  /** What the last successful lookup found. */
+  /** What the last successful lookup found: where, and its entry in the array there. */
+  cells: Int32Array = new Int32Array(0);
   place: Place = ABSENT;
 
   private tag = 0;
   private shifts: Int32Array = new Int32Array(0);
   private levels = 0;
-  private readonly byLevel: readonly Store[];
+  private readonly byLevel: readonly (SetAssociativeStore | null)[];
   /** That of the level that most lookups end at, and what takes a page number to its keys. */
-  private readonly pdeCache: Store;
+  private readonly pdeCache: SetAssociativeStore | null;
   private pdeShift = 0;
 
-  constructor(
-    private readonly stores: SetAssociativeStores,
-    { pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement }: CpuGeometry,
-  ) {
+  constructor({ pdeCache, pdpteCache, pml4eCache, pml5eCache, tlbReplacement }: CpuGeometry) {
     this.byLevel = [null, pdeCache, pdpteCache, pml4eCache, pml5eCache].map((one) =>
-      one === null ? NO_STORE : stores.add(one, COLUMNS, tlbReplacement),
+      one === null ? null : new SetAssociativeStore(one, COLUMNS, tlbReplacement),
     );
     this.pdeCache = this.byLevel[1];
   }
@@ -68,11 +59,12 @@ export class PagingStructureCaches {
   /** The level of the table nearest to the leaf that is cached for a page, or 0. */
   lookup(low: number, high: number): number {
     const { pdeCache, pdeShift } = this;
-    if (pdeCache !== NO_STORE) {
+    if (pdeCache !== null) {
       const keyLow = (low >>> pdeShift) | (high << (32 - pdeShift));
       const keyHigh = this.tag | (high >>> pdeShift);
-      const place = this.stores.lookup(pdeCache, keyLow, keyHigh, keyHigh) | 0;
+      const place = pdeCache.lookup(keyLow, keyHigh, keyHigh) | 0;
       if (place !== ABSENT) {
+        this.cells = pdeCache.cells;
         this.place = place;
         return 1;
       }
@@ -83,11 +75,12 @@ export class PagingStructureCaches {
   private lookupAbove(low: number, high: number): number {
     for (let level = 2; level < this.levels; level++) {
       const store = this.byLevel[level];
-      if (store === NO_STORE) continue;
+      if (store === null) continue;
       const shift = this.shifts[level + 1];
       const keyHigh = this.tag | shiftedHigh(high, shift);
-      const place = this.stores.lookup(store, shiftedLow(low, high, shift), keyHigh, keyHigh) | 0;
+      const place = store.lookup(shiftedLow(low, high, shift), keyHigh, keyHigh) | 0;
       if (place === ABSENT) continue;
+      this.cells = store.cells;
       this.place = place;
       return level;
     }
@@ -105,51 +98,47 @@ export class PagingStructureCaches {
     frame: number,
   ): void {
     const store = this.byLevel[level];
-    if (store === NO_STORE) return;
+    if (store === null) return;
     const shift = this.shifts[level + 1];
     const keyHigh = this.tag | shiftedHigh(high, shift);
-    const place = this.stores.insert(store, shiftedLow(low, high, shift), keyHigh) | 0;
-    const { cells } = this.stores;
-    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
-    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
-    cells[(place + CACHED_VALUE) | 0] = value | 0;
-    cells[(place + CACHED_FRAME) | 0] = frame | 0;
+    const place = store.insert(shiftedLow(low, high, shift), keyHigh) | 0;
+    const { cells } = store;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh;
+    cells[(place + CACHED_VALUE) | 0] = value;
+    cells[(place + CACHED_FRAME) | 0] = frame;
   }
 
   /** Drops every entry that would be used to translate this page. */
   invalidate(low: number, high: number): void {
     for (let level = 1; level < this.levels; level++) {
       const store = this.byLevel[level];
-      if (store === NO_STORE) continue;
+      if (store === null) continue;
       const shift = this.shifts[level + 1];
       const keyHigh = this.tag | shiftedHigh(high, shift);
-      this.stores.remove(store, shiftedLow(low, high, shift), keyHigh, keyHigh);
+      store.remove(shiftedLow(low, high, shift), keyHigh, keyHigh);
     }
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.byLevel) {
-      if (store !== NO_STORE) this.stores.removeWhere(store, (_, high) => isSelected(selected, high));
-    }
+    for (const store of this.byLevel) store?.removeWhere((_, high) => isSelected(selected, high));
   }
 
   clear(): void {
-    for (const store of this.byLevel) {
-      if (store !== NO_STORE) this.stores.clear(store);
-    }
+    for (const store of this.byLevel) store?.clear();
   }
 }
 
 /** Guest-physical translations, one per 4-Kbyte page; of a larger EPT page, the part that was used. */
 export class NestedTlb {
   private tag = 0;
-  private readonly store: Store;
+  private readonly store: SetAssociativeStore | null;
+  /** What `lookup()` finds is here. */
+  readonly cells: Int32Array;
 
-  constructor(
-    private readonly stores: SetAssociativeStores,
-    { nestedTlb, tlbReplacement }: CpuGeometry,
-  ) {
-    this.store = nestedTlb === null ? NO_STORE : stores.add(nestedTlb, COLUMNS, tlbReplacement);
+  constructor({ nestedTlb, tlbReplacement }: CpuGeometry) {
+    this.store = nestedTlb === null ? null : new SetAssociativeStore(nestedTlb, COLUMNS, tlbReplacement);
+    this.cells = this.store?.cells ?? new Int32Array(0);
   }
 
   /** Makes the mappings of an EPT the current ones. */
@@ -159,32 +148,34 @@ export class NestedTlb {
 
   /** Where what is cached of a page is, or ABSENT. */
   lookup(gfnLow: number, gfnHigh: number): Place {
-    if (this.store === NO_STORE) return ABSENT;
+    const { store } = this;
+    if (store === null) return ABSENT;
     const keyHigh = this.tag | gfnHigh;
-    return this.stores.lookup(this.store, gfnLow, keyHigh, keyHigh) | 0;
+    return store.lookup(gfnLow, keyHigh, keyHigh) | 0;
   }
 
   /** Caches a translation that was not. */
   insert(gfnLow: number, gfnHigh: number, pfnLow: number, pfnHigh: number, value: number): void {
-    if (this.store === NO_STORE) return;
-    const place = this.stores.insert(this.store, gfnLow, this.tag | gfnHigh) | 0;
-    const { cells } = this.stores;
-    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
-    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
-    cells[(place + CACHED_VALUE) | 0] = value | 0;
+    const { store } = this;
+    if (store === null) return;
+    const place = store.insert(gfnLow, this.tag | gfnHigh) | 0;
+    const { cells } = store;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh;
+    cells[(place + CACHED_VALUE) | 0] = value;
   }
 
   invalidate(gfnLow: number, gfnHigh: number): void {
     const keyHigh = this.tag | gfnHigh;
-    if (this.store !== NO_STORE) this.stores.remove(this.store, gfnLow, keyHigh, keyHigh);
+    this.store?.remove(gfnLow, keyHigh, keyHigh);
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    if (this.store !== NO_STORE) this.stores.removeWhere(this.store, (_, high) => isSelected(selected, high));
+    this.store?.removeWhere((_, high) => isSelected(selected, high));
   }
 
   clear(): void {
-    if (this.store !== NO_STORE) this.stores.clear(this.store);
+    this.store?.clear();
   }
 }
 
@@ -200,11 +191,11 @@ export class TranslationCaches {
   private vpid = 0;
   private pcid = 0;
 
-  constructor(stores: SetAssociativeStores, geometry: CpuGeometry) {
-    this.tlb = new Tlb(stores, geometry);
-    this.pagingStructures = new PagingStructureCaches(stores, geometry);
-    this.nestedTlb = new NestedTlb(stores, geometry);
-    this.nestedStructures = new PagingStructureCaches(stores, geometry);
+  constructor(geometry: CpuGeometry) {
+    this.tlb = new Tlb(geometry);
+    this.pagingStructures = new PagingStructureCaches(geometry);
+    this.nestedTlb = new NestedTlb(geometry);
+    this.nestedStructures = new PagingStructureCaches(geometry);
     this.enter(0, 0, NO_EPT);
   }
 

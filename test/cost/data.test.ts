@@ -10,7 +10,7 @@ import { primitiveCosts } from "../../src/cost/primitive-costs.js";
 import { PRIMITIVES } from "../../src/kvm/primitives.js";
 import { type CpuGeometry, DEFAULT_SWITCHES } from "../../src/x86/cpu.js";
 import { MEMORY_LEVELS } from "../../src/x86/ledger.js";
-import { type Hash, type Replacement, SetAssociativeStores } from "../../src/x86/set-associative.js";
+import { type Hash, type Replacement, SetAssociativeStore } from "../../src/x86/set-associative.js";
 
 function csv(text: string): string {
   const path = join(mkdtempSync(join(tmpdir(), "exitlab-")), "mine.csv");
@@ -254,5 +254,5 @@ function having(isSuch: (geometry: CpuGeometry) => boolean): string[] {
 /** A store of this size, of a cache in lines of 64 bytes. */
 function store(size: unknown, replacement: Replacement = "lru", hash: Hash = "none"): void {
   const { entries, bytes = 0, ways } = size as { entries?: number; bytes?: number; ways: number };
-  new SetAssociativeStores().add({ entries: entries ?? bytes / 64, ways }, 0, replacement, hash);
+  new SetAssociativeStore({ entries: entries ?? bytes / 64, ways }, 0, replacement, hash);
 }

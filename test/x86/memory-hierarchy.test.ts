@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
 import { MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
-import { type Hash, type Replacement, SetAssociativeStores } from "../../src/x86/set-associative.js";
+import type { Hash, Replacement } from "../../src/x86/set-associative.js";
 
 const { geometry } = loadCpu("sandy-bridge-ep");
 const L1 = 0;
@@ -14,7 +14,7 @@ function small(l3Inclusive: boolean, l3Replacement: Replacement = "lru"): Memory
   const cache = (lines: number, replacement: Replacement = "lru") => {
     return { bytes: 64 * lines, ways: lines, replacement };
   };
-  return new MemoryHierarchy(new SetAssociativeStores(), {
+  return new MemoryHierarchy({
     ...geometry,
     l1d: cache(2),
     l2: cache(4),
@@ -32,7 +32,7 @@ function serve(hierarchy: MemoryHierarchy, ...lines: number[]): number[] {
 
 describe("the memory hierarchy", () => {
   it("serves a line from DRAM once and from the nearest level that still has it after", () => {
-    const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), geometry);
+    const hierarchy = new MemoryHierarchy(geometry);
     expect(serve(hierarchy, 7, 7)).toEqual([DRAM, L1]);
     hierarchy.evictL1();
     expect(serve(hierarchy, 7)).toEqual([L2]);
@@ -49,7 +49,7 @@ describe("the memory hierarchy", () => {
   });
 
   it("tells the lines of pages apart that are 16 Tbyte from each other", () => {
-    const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), geometry);
+    const hierarchy = new MemoryHierarchy(geometry);
     expect([
       hierarchy.reference(5, 0, 0),
       hierarchy.reference(5, 1, 0),
@@ -85,7 +85,7 @@ describe("the memory hierarchy", () => {
     const pages = Array.from({ length: 16 }, (_, n) => 32 * n);
     const secondRound = (l3Hash: Hash) => {
       const l3 = { bytes: 64 * 2048 * 4, ways: 4, replacement: "lru" as const };
-      const hierarchy = new MemoryHierarchy(new SetAssociativeStores(), { ...geometry, l3, l3Hash });
+      const hierarchy = new MemoryHierarchy({ ...geometry, l3, l3Hash });
       for (const page of pages) hierarchy.reference(page, 0, 0);
       return pages.map((page) => hierarchy.reference(page, 0, 0));
     };

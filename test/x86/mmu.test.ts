@@ -10,7 +10,6 @@ import { DATA_REF, GUEST_WALK_REF, Ledger, X86_PRIMITIVES } from "../../src/x86/
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE_FAULT, TRANSLATED } from "../../src/x86/mmu.js";
 import { entryHigh, entryLow, PhysicalMemory } from "../../src/x86/physical-memory.js";
 import { CR4_PKE, LONG_MODE } from "../../src/x86/registers.js";
-import { SetAssociativeStores } from "../../src/x86/set-associative.js";
 import { SIZE_2M, Tlb } from "../../src/x86/tlb.js";
 
 const HOST = 0x5000;
@@ -190,7 +189,7 @@ describe("a translation", () => {
   });
 
   it("keeps a 2-Mbyte page and the 4-Kbyte page of the same number apart in a shared second level", () => {
-    const tlb = new Tlb(new SetAssociativeStores(), { ...geometry, stlbHolds2M: true });
+    const tlb = new Tlb({ ...geometry, stlbHolds2M: true });
     tlb.enter(SPACE_UNIT, 2 * SPACE_UNIT);
     const insert = (page: number, pfn: number) => {
       Object.assign(tlb, { pfnLow: pfn, pfnHigh: 0, gfnLow: page, gfnHigh: 0, attributes: 0 });

@@ -3,46 +3,42 @@ import { describe, expect, it } from "vitest";
 import {
   ABSENT,
   type Associativity,
-  CLOCK,
   type Hash,
   type Place,
   type Replacement,
-  SetAssociativeStores,
-  type Store,
+  SetAssociativeStore,
 } from "../../src/x86/set-associative.js";
 
 /** The upper integer of all keys here: one address space. */
 const HIGH = 1;
 
-/** The second of two stores, with the values by place, as owners keep them. */
+/** A store, with the values by place, as owners keep them. */
 class TestStore {
-  readonly stores = new SetAssociativeStores();
-  readonly store: Store;
+  readonly store: SetAssociativeStore;
   readonly values: number[] = [];
 
   constructor(associativity: Associativity, replacement: Replacement = "lru", hash: Hash = "none") {
-    this.stores.add({ entries: 2, ways: 2 }, 5);
-    this.store = this.stores.add(associativity, 0, replacement, hash);
+    this.store = new SetAssociativeStore(associativity, 0, replacement, hash);
   }
 
   insert(key: number, value = key): Place {
-    const place = this.stores.insert(this.store, key, HIGH);
+    const place = this.store.insert(key, HIGH);
     this.values[place] = value;
     return place;
   }
 
   lookup(key: number): number {
-    const place = this.stores.lookup(this.store, key, HIGH, HIGH);
+    const place = this.store.lookup(key, HIGH, HIGH);
     return place === ABSENT ? ABSENT : this.values[place];
   }
 
   remove(key: number): void {
-    this.stores.remove(this.store, key, HIGH, HIGH);
+    this.store.remove(key, HIGH, HIGH);
   }
 
   /** Which of the keys are held, without a use of any. */
   held(...keys: number[]): number[] {
-    return keys.filter((key) => this.stores.find(this.store, key, HIGH, HIGH) !== ABSENT);
+    return keys.filter((key) => this.store.find(key, HIGH, HIGH) !== ABSENT);
   }
 }
 
@@ -55,9 +51,9 @@ describe("a set-associative store", () => {
   });
 
   it("tells keys apart by their upper integer, and takes one of two where both will do", () => {
-    const { stores, store } = new TestStore({ entries: 8, ways: 2 });
-    const place = stores.insert(store, 5, 7);
-    const found = [stores.find(store, 5, 8, 8), stores.find(store, 5, 8, 7), stores.find(store, 5, 7, 8)];
+    const { store } = new TestStore({ entries: 8, ways: 2 });
+    const place = store.insert(5, 7);
+    const found = [store.find(5, 8, 8), store.find(5, 8, 7), store.find(5, 7, 8)];
     expect(found).toEqual([ABSENT, place, place]);
   });
 
@@ -81,16 +77,17 @@ describe("a set-associative store", () => {
   });
 
   it("refuses entries that do not fill whole sets, and a tree over three ways", () => {
-    const stores = new SetAssociativeStores();
-    expect(() => stores.add({ entries: 10, ways: 4 }, 0)).toThrow("entries = 10, ways = 4");
-    expect(() => stores.add({ entries: 6, ways: 3 }, 0, "plru")).toThrow("ways = 3: plru");
-    expect(() => stores.add({ entries: 96, ways: 1 }, 0, "lru", "page")).toThrow("sets = 96: a hash needs");
+    expect(() => new SetAssociativeStore({ entries: 10, ways: 4 }, 0)).toThrow("entries = 10, ways = 4");
+    expect(() => new SetAssociativeStore({ entries: 6, ways: 3 }, 0, "plru")).toThrow("ways = 3: plru");
+    expect(() => new SetAssociativeStore({ entries: 96, ways: 1 }, 0, "lru", "page")).toThrow(
+      "sets = 96: a hash needs",
+    );
   });
 
   it("empties the slots that a condition picks", () => {
     const store = new TestStore({ entries: 8, ways: 2 });
     for (const key of [1, 2, 3, 4]) store.insert(key);
-    store.stores.removeWhere(store.store, (low) => low % 2 === 0);
+    store.store.removeWhere((low) => low % 2 === 0);
     expect(store.held(1, 2, 3, 4)).toEqual([1, 3]);
   });
 
@@ -110,7 +107,7 @@ describe("a set-associative store", () => {
     (replacement) => {
       const store = new TestStore({ entries: 4, ways: 4 }, replacement);
       for (const key of [1, 2, 3, 4]) store.insert(key);
-      store.stores.clear(store.store);
+      store.store.clear();
       for (const key of [5, 6, 7, 8]) store.insert(key);
       expect(store.held(1, 2, 3, 4, 5, 6, 7, 8)).toEqual([5, 6, 7, 8]);
     },
@@ -220,19 +217,19 @@ describe("a store beside a plain one", () => {
   const all = fc.array(actions, { maxLength: 400, size: "max" });
 
   /** Does all of it to both, and expects each lookup to find the same. */
-  function expectSame({ stores, store }: TestStore, plain: PlainStore, done: Done[], step: number) {
+  function expectSame({ store }: TestStore, plain: PlainStore, done: Done[], step: number) {
     for (const { act, key, high } of done) {
       const low = (key * step) | 0;
       if (act === "use") {
-        const found = stores.lookup(store, low, high, high) !== ABSENT;
+        const found = store.lookup(low, high, high) !== ABSENT;
         expect(found).toBe(plain.lookup(low, high));
-        if (!found) stores.insert(store, low, high);
+        if (!found) store.insert(low, high);
         if (!found) plain.insert(low, high);
       } else if (act === "remove") {
-        stores.remove(store, low, high, high);
+        store.remove(low, high, high);
         plain.remove(low, high);
       } else {
-        stores.clear(store);
+        store.clear();
         plain.clear();
       }
     }
@@ -282,10 +279,10 @@ function hashedSets(groups: number): (line: number) => number {
 /** Whether the one line evicts the other, by a hash of so many groups of sets. */
 function isSameSet(groups: number, one: number, other: number): boolean {
   if (one === other) return true;
-  const { stores, store } = new TestStore({ entries: LINES * groups, ways: 1 }, "lru", "page");
-  stores.insert(store, one, HIGH);
-  stores.insert(store, other, HIGH);
-  return stores.evictedHigh !== 0;
+  const { store } = new TestStore({ entries: LINES * groups, ways: 1 }, "lru", "page");
+  store.insert(one, HIGH);
+  store.insert(other, HIGH);
+  return store.evictedHigh !== 0;
 }
 
 describe("a set that a hash chooses", () => {
@@ -324,7 +321,7 @@ describe("replacement", () => {
   it("by lru keeps its order when the stamps run out", () => {
     const store = new TestStore({ entries: 4, ways: 4 });
     // The clock of a store that was used 2^31 - 4 times.
-    store.stores.cells[store.store + CLOCK] = 2 ** 31 - 4;
+    store.store.clock = 2 ** 31 - 4;
     for (const key of [1, 2, 3, 4]) store.insert(key);
     for (const key of [2, 1, 4, 3]) store.lookup(key);
     store.insert(5);

@@ -5,7 +5,7 @@
 import * as z from "zod";
 import { oneOf, record } from "../../cost/input.js";
 import { highOf, lowOf } from "../../x86/page-number.js";
-import { ABSENT, type Replacement, SetAssociativeStores } from "../../x86/set-associative.js";
+import { ABSENT, type Replacement, SetAssociativeStore } from "../../x86/set-associative.js";
 import type { Comparison } from "./paging-rows.js";
 
 const whole = z.number({ error: "a whole number" }).int({ error: "a whole number" }).min(0);
@@ -61,8 +61,7 @@ export function compareTrace(row: z.output<typeof traceRow>): Comparison {
 
 export function compareReplacement(row: z.output<typeof resultRow>): Comparison {
   const replacement: Replacement = policies[row.pol];
-  const stores = new SetAssociativeStores();
-  const store = stores.add({ entries: row.entries, ways: row.ways }, 0, replacement);
+  const store = new SetAssociativeStore({ entries: row.entries, ways: row.ways }, 0, replacement);
   const { pages, invalidates } = traceOf(row.t);
   const digest = new Fnv();
   let hits = 0;
@@ -72,14 +71,14 @@ export function compareReplacement(row: z.output<typeof resultRow>): Comparison 
     // Never 0: that marks an empty slot.
     const high = highOf(pages[i]) + 1;
     if (invalidates[i] === 1) {
-      stores.remove(store, low, high, high);
-    } else if (stores.lookup(store, low, high, high) !== ABSENT) {
+      store.remove(low, high, high);
+    } else if (store.lookup(low, high, high) !== ABSENT) {
       hits++;
       digest.addByte(1);
     } else {
       misses++;
       digest.addByte(0);
-      stores.insert(store, low, high);
+      store.insert(low, high);
     }
   }
   const text = (hit: number, miss: number, hash: string) => `${hit} hits, ${miss} misses, ${hash}`;
