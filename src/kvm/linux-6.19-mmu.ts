@@ -23,7 +23,14 @@ import {
   RET_MMIO_PF_INVALID,
 } from "./mmu.js";
 import { KVM } from "./primitives.js";
-import { type Spte, SpteFormat, type SpteLayout, spteLayout6_19, spteValue } from "./spte.js";
+import {
+  type LeafAccess,
+  type Spte,
+  SpteFormat,
+  type SpteLayout,
+  spteLayout6_19,
+  spteValue,
+} from "./spte.js";
 import type { Vcpu } from "./vcpu.js";
 
 /** What the handling of a fault ends with. */
@@ -239,14 +246,21 @@ export abstract class Linux6_19Mmu extends Linux6_19Buses {
     if (this.take(this.mmuLine)) this.counts[KVM.mmuLockReadContended]++;
   }
 
-  override mmuSetSpte(...args: Parameters<Linux6_19Buses["mmuSetSpte"]>): number {
-    const result = super.mmuSetSpte(...args);
-    const [table, index, level, gfn, pfn] = args;
+  override mmuSetSpte(
+    table: number,
+    index: number,
+    level: number,
+    gfn: number,
+    pfn: number,
+    access: LeafAccess,
+    writeFault: boolean,
+  ): number {
+    const result = super.mmuSetSpte(table, index, level, gfn, pfn, access, writeFault);
     if (this.trace !== null && pfn !== KVM_PFN_NOSLOT) this.traceSetSpte(table, index, level, gfn);
     return result;
   }
 
-  override mmioAccess(_bits: bigint, { low }: Spte): number {
+  override mmioAccess(_bits: number, { low }: Spte): number {
     return low & 7;
   }
 

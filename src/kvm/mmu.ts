@@ -12,7 +12,7 @@ import { SharedLine } from "./kvm.js";
 import type { Memslot } from "./memslots.js";
 import { KvmPageTables } from "./page-tables.js";
 import { KVM } from "./primitives.js";
-import { type LeafAccess, type Spte, spteValue } from "./spte.js";
+import { type LeafAccess, leafAccess, type Spte, spteValue } from "./spte.js";
 
 /** SPTEs that one fault may fill, its own among them: an aligned group. */
 const PTE_PREFETCH_NUM = 8;
@@ -49,6 +49,7 @@ export const EMULTYPE_PF = 1 << 3;
 type GuestRights = Pick<LeafAccess, "writable" | "user" | "executable">;
 
 const ALL_ACCESS: GuestRights = { writable: true, user: true, executable: true };
+const PREFETCHED: LeafAccess = { ...ALL_ACCESS, hostWritable: true, speculative: true };
 
 export abstract class Mmu extends KvmPageTables {
   readonly mmuLine = new SharedLine();
@@ -174,7 +175,7 @@ export abstract class Mmu extends KvmPageTables {
     const pages = 2 ** (9 * (level - 1));
     const hostWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
     const writable = rights.writable && (hostWritable || pfn === KVM_PFN_NOSLOT);
-    const access = { ...rights, writable, hostWritable, speculative: false };
+    const access = leafAccess(rights, writable, hostWritable, false);
     const first = pfn < 0 ? pfn : pfn - (pfn % pages);
     return this.mmuSetSpte(table, index, level, gfn - (gfn % pages), first, access, write);
   }
@@ -225,8 +226,8 @@ export abstract class Mmu extends KvmPageTables {
     const slot = this.findMemslot(gfn);
     const refused = access.writable && this.mmuNeedWriteProtect(gfn);
     const writable = access.writable && !refused;
-    const spte = spteFormat.leaf(pfn, level, { ...access, writable });
-    this.writeSpte(table, index, spte);
+    const granted = refused ? leafAccess(access, false, access.hostWritable, access.speculative) : access;
+    this.writeSpte(table, index, spteFormat.leaf(pfn, level, granted));
     if (writable && slot !== undefined) this.markPageDirty(slot, gfn);
     if (wasPresent && spteFormat.isWritable(old) && !writable) this.kvmFlushRemoteTlbs();
     if (!refused) return RESUME;
@@ -241,7 +242,7 @@ export abstract class Mmu extends KvmPageTables {
 
   /** Marks a page without a slot, so that an access to it is an MMIO fault. */
   markMmioSpte(table: number, index: number, gfn: number, access: LeafAccess): void {
-    const bits = (access.writable ? 0b010n : 0n) | (access.user ? 0b100n : 0n);
+    const bits = (access.writable ? 0b010 : 0) | (access.user ? 0b100 : 0);
     const spte = this.spteFormat.mmio(gfn, this.memslotsGeneration, bits);
     this.writeSpte(table, index, spte);
     if (this.trace !== null)
@@ -260,8 +261,8 @@ export abstract class Mmu extends KvmPageTables {
   }
 
   /** Access bits as the event of an MMIO SPTE shows them. */
-  mmioAccess(bits: bigint, _spte: Spte): number {
-    return Number(bits);
+  mmioAccess(bits: number, _spte: Spte): number {
+    return bits;
   }
 
   /** Whether a page may not be writable because it holds a paging structure of the guest that is shadowed. */
@@ -301,8 +302,7 @@ export abstract class Mmu extends KvmPageTables {
       if (!this.host.isResident(slot.hva(base + at))) return at > start;
       const pfn = this.hvaToPfn(slot, base + at);
       if (pfn < 0) return false;
-      const access = { ...ALL_ACCESS, hostWritable: true, speculative: true };
-      this.mmuSetSpte(table, at, 1, base + at, pfn, access, false);
+      this.mmuSetSpte(table, at, 1, base + at, pfn, PREFETCHED, false);
     }
     return true;
   }

@@ -4,6 +4,7 @@
  * counterpart: arch/x86/kvm/mmu.c of Linux 4.2.
  */
 import { PAGE } from "../x86/mmu.js";
+import { highOf, lowOf } from "../x86/page-number.js";
 import { ENTRIES, entryIndex, entryPfn } from "../x86/physical-memory.js";
 import type { VmOptions } from "./kvm.js";
 import { type GfnRange, KVM_MEM_LOG_DIRTY_PAGES, KvmMemslots, type Memslot } from "./memslots.js";
@@ -30,7 +31,7 @@ export abstract class KvmPageTables extends KvmMemslots {
   private nextTablePfn = FIRST_TABLE_PFN;
   /** How often all tables were dropped. */
   mmuValidGen = 0;
-  /** Where the last walk of KVM's tables ended: table, index in it, level, and what the entry holds. */
+  /** Where the last walk of KVM's tables ended: table, index in it, level, and what the entry holds, as signed integers. */
   spteTable = 0;
   spteIndex = 0;
   spteLevel = 0;
@@ -198,9 +199,7 @@ export abstract class KvmPageTables extends KvmMemslots {
     const table = reused ?? this.nextTablePfn++;
     const { nonPresent } = this.spteFormat;
     if (reused !== undefined || nonPresent.high !== 0) {
-      for (let index = 0; index < ENTRIES; index++) {
-        this.memory.write(table, index, nonPresent.low, nonPresent.high);
-      }
+      this.memory.fill(table, nonPresent.low, nonPresent.high);
     }
     return table;
   }
@@ -249,8 +248,10 @@ export abstract class KvmPageTables extends KvmMemslots {
     this.spteTable = table;
     this.spteIndex = index;
     this.spteLevel = level;
-    this.spteLow = this.memory.low(table, index);
-    this.spteHigh = this.memory.high(table, index);
+    const { words } = this.memory;
+    const word = this.memory.frame(lowOf(table), highOf(table)) + 2 * index;
+    this.spteLow = words[word] | 0;
+    this.spteHigh = words[word + 1] | 0;
   }
 
   /** Reads the entry that a walk of KVM's tables for a page ends at. */

@@ -4,13 +4,13 @@
  * arch/x86/kvm/mmu/spte.c of Linux 6.19.
  */
 import type { CpuGeometry } from "../x86/cpu.js";
-import { entryHigh, entryLow } from "../x86/physical-memory.js";
+import { entryHigh, entryLow, entryPfn } from "../x86/physical-memory.js";
 
 /** Who reads the entries: the walk of the EPT, that of AMD's nested page tables, or, with both off, the guest's own. */
 export const PAGINGS = ["ept", "npt", "shadow"] as const;
 export type Paging = (typeof PAGINGS)[number];
 
-/** An entry as the two words of a paging-structure entry. */
+/** An entry as the two words of a paging-structure entry, each a signed integer. */
 export interface Spte {
   readonly low: number;
   readonly high: number;
@@ -176,7 +176,7 @@ export function spteLayout6_19(paging: Paging, geometry: CpuGeometry): SpteLayou
   return paging === "ept" ? EPT_6_19 : ordinary6_19(geometry.physicalAddressBits);
 }
 
-/** What a leaf allows. */
+/** What a leaf allows. A fault has one from `leafAccess()`, and so makes none. */
 export interface LeafAccess {
   readonly writable: boolean;
   readonly user: boolean;
@@ -187,25 +187,68 @@ export interface LeafAccess {
   readonly speculative: boolean;
 }
 
-/** A layout on a processor. */
+/** Bits of an index of every `LeafAccess`, and of a leaf that is a large page. */
+const WRITABLE = 1 << 0;
+const USER = 1 << 1;
+const EXECUTABLE = 1 << 2;
+const HOST_WRITABLE = 1 << 3;
+const SPECULATIVE = 1 << 4;
+const LARGE = 1 << 5;
+const LEAVES = 1 << 6;
+
+const LEAF_ACCESSES: readonly LeafAccess[] = Array.from({ length: LARGE }, (_, bits) => ({
+  writable: (bits & WRITABLE) !== 0,
+  user: (bits & USER) !== 0,
+  executable: (bits & EXECUTABLE) !== 0,
+  hostWritable: (bits & HOST_WRITABLE) !== 0,
+  speculative: (bits & SPECULATIVE) !== 0,
+}));
+
+/** The rights of a page, as one of the objects that stand for all there are. */
+export function leafAccess(
+  rights: Pick<LeafAccess, "user" | "executable">,
+  writable: boolean,
+  hostWritable: boolean,
+  speculative: boolean,
+): LeafAccess {
+  return LEAF_ACCESSES[indexOf(rights, writable, hostWritable, speculative)];
+}
+
+function indexOf(
+  { user, executable }: Pick<LeafAccess, "user" | "executable">,
+  writable: boolean,
+  hostWritable: boolean,
+  speculative: boolean,
+): number {
+  return (
+    (writable ? WRITABLE : 0) |
+    (user ? USER : 0) |
+    (executable ? EXECUTABLE : 0) |
+    (hostWritable ? HOST_WRITABLE : 0) |
+    (speculative ? SPECULATIVE : 0)
+  );
+}
+
+/** A layout on a processor. Its 64 bits are taken apart once; from then on an entry is two words. */
 export class SpteFormat {
   readonly nonPresent: Spte;
   private readonly present: Spte;
   private readonly mmioMask: Spte;
   private readonly mmioValue: Spte;
-  private readonly mmuWritableLow: number;
-  private readonly mmuWritableHigh: number;
+  private readonly mmioAccess: Spte;
+  private readonly mmuWritable: Spte;
   private readonly bothWritable: Spte;
   private readonly writableLow: number;
-  private readonly tableAccessed: bigint;
-  private readonly accessed: bigint;
-  private readonly dirty: bigint;
-  /** Bits of the tag where the processor has no accessed and dirty flags. */
-  private readonly always: bigint;
-  /** Address bits that are set in every MMIO SPTE, and by how much the gfn's bits below them are moved up. */
-  private readonly l1tfMask: bigint;
+  /** An entry that references a table, and by index the leaves, without their page frame numbers. */
+  private readonly emptyTable: Spte;
+  private readonly emptyLeaves: readonly Spte[];
+  /** Address bits that are set in every MMIO SPTE: the gfn's own stand L1TF_BITS higher. */
+  private readonly l1tf: Spte;
   /** Bits of an MMIO SPTE in which the gfn stands where it belongs. */
-  private readonly mmioAddress: bigint;
+  private readonly mmioAddress: Spte;
+  private readonly generation: readonly GenerationField[];
+  /** Generations that an MMIO SPTE can tell apart, less 1. */
+  private readonly lastGeneration: number;
 
   /**
    * @param accessedDirty the processor keeps accessed and dirty flags in the entries
@@ -222,54 +265,57 @@ export class SpteFormat {
     this.present = words(layout.present);
     this.mmioMask = words(layout.mmioMask);
     this.mmioValue = words(layout.mmioValue);
-    const mmuWritable = words(layout.mmuWritable);
-    this.mmuWritableLow = mmuWritable.low;
-    this.mmuWritableHigh = mmuWritable.high;
+    this.mmioAccess = words(layout.mmioAccess);
+    this.mmuWritable = words(layout.mmuWritable);
     this.bothWritable = words(layout.mmuWritable | layout.hostWritable);
     this.writableLow = Number(layout.writable);
-    this.tableAccessed = accessedDirty ? layout.accessed : 0n;
-    this.accessed = accessedDirty || layout.marksLeaves ? layout.accessed : 0n;
-    this.dirty = accessedDirty || layout.marksLeaves ? layout.dirty : 0n;
-    this.always = accessedDirty ? 0n : layout.accessedDirtyOff;
+    const tag = accessedDirty ? 0n : layout.accessedDirtyOff;
+    this.emptyTable = words(layout.table | tag | (accessedDirty ? layout.accessed : 0n));
+    const marked = accessedDirty || layout.marksLeaves;
+    this.emptyLeaves = Array.from({ length: LEAVES }, (_, bits) =>
+      words(tag | leafBits(layout, bits, marked)),
+    );
     const width = BigInt(geometry.physicalAddressBits);
-    this.l1tfMask =
+    const l1tfMask =
       l1tf && geometry.physicalAddressBits < 52 - Number(L1TF_BITS)
         ? (1n << width) - (1n << (width - L1TF_BITS))
         : 0n;
-    let taken = layout.mmioMask | layout.mmioAccess | this.l1tfMask | (this.l1tfMask << L1TF_BITS);
+    this.l1tf = words(l1tfMask);
+    let taken = layout.mmioMask | layout.mmioAccess | l1tfMask | (l1tfMask << L1TF_BITS);
     for (const { bits, at } of layout.generation) taken |= ((1n << BigInt(bits)) - 1n) << BigInt(at);
-    this.mmioAddress = ~taken;
+    this.mmioAddress = words(~taken);
+    this.generation = layout.generation;
+    const highest = layout.generation.at(-1);
+    this.lastGeneration = highest === undefined ? 0 : 2 ** (highest.bits + highest.from) - 1;
   }
 
   /** An entry that references a table. */
   table(pfn: number): Spte {
-    return words(this.layout.table | this.tableAccessed | this.always, pfn);
+    return withPfn(this.emptyTable, pfn);
   }
 
   /** An entry that maps 4 Kbyte (level 1), 2 Mbyte (2) or 1 Gbyte (3). */
   leaf(pfn: number, level: number, access: LeafAccess): Spte {
-    const { layout } = this;
-    let bits = layout.leaf | this.always;
-    if (level > 1) bits |= BigInt(PAGE_SIZE_BIT);
-    if (!access.speculative) bits |= this.accessed;
-    if (access.user) bits |= layout.user;
-    if (!access.executable) bits |= layout.notExecutable;
-    if (access.hostWritable) bits |= layout.hostWritable;
-    if (access.writable) bits |= layout.writable | layout.mmuWritable | this.dirty;
-    return words(bits, pfn);
+    const { writable, hostWritable, speculative } = access;
+    const index = indexOf(access, writable, hostWritable, speculative) | (level > 1 ? LARGE : 0);
+    return withPfn(this.emptyLeaves[index], pfn);
   }
 
   /** The entry that marks a page without a slot, with the memslot generation it is made under. */
-  mmio(gfn: number, generation: number, access: bigint = 0b110n): Spte {
-    const { layout, l1tfMask } = this;
-    const address = BigInt(gfn) << 12n;
-    let bits = layout.mmioValue | (access & layout.mmioAccess) | address | l1tfMask;
-    bits |= (address & l1tfMask) << L1TF_BITS;
-    const whole = BigInt.asUintN(64, BigInt(generation));
-    for (const { bits: width, from, at } of layout.generation) {
-      bits |= BigInt.asUintN(width, whole >> BigInt(from)) << BigInt(at);
+  mmio(gfn: number, generation: number, access = 0b110): Spte {
+    const { mmioValue, mmioAccess, l1tf } = this;
+    const addressLow = entryLow(gfn, 0);
+    const addressHigh = entryHigh(gfn);
+    const toMove = addressLow & l1tf.low;
+    const movedHigh = ((addressHigh & l1tf.high) << L1TF_SHIFT) | (toMove >>> (32 - L1TF_SHIFT));
+    let low = mmioValue.low | (access & mmioAccess.low) | addressLow | l1tf.low | (toMove << L1TF_SHIFT);
+    let high = mmioValue.high | addressHigh | l1tf.high | movedHigh;
+    for (const { bits, from, at } of this.generation) {
+      const part = (generation >> from) & ((1 << bits) - 1);
+      if (at < 32) low |= part << at;
+      else high |= part << (at - 32);
     }
-    return words(bits);
+    return { low, high };
   }
 
   isPresent(low: number, high: number): boolean {
@@ -300,31 +346,32 @@ export class SpteFormat {
   /** The memslot generation that an MMIO SPTE holds. */
   generationOf(low: number, high: number): number {
     let generation = 0;
-    for (const { bits, from, at } of this.layout.generation) {
+    for (const { bits, from, at } of this.generation) {
       const word = at < 32 ? low >>> at : high >>> (at - 32);
-      generation += (word & (2 ** bits - 1)) * 2 ** from;
+      generation |= (word & ((1 << bits) - 1)) << from;
     }
     return generation;
   }
 
   /** A generation as far as an MMIO SPTE can hold it, 0 where it holds none; its lowest bits count even if not stored. */
   truncated(generation: number): number {
-    const highest = this.layout.generation.at(-1);
-    if (highest === undefined) return 0;
-    const size = 2 ** (highest.bits + highest.from);
-    return ((generation % size) + size) % size;
+    return generation & this.lastGeneration;
   }
 
   /** The access bits that an MMIO SPTE holds. */
   mmioAccessOf(low: number): number {
-    return low & Number(this.layout.mmioAccess);
+    return low & this.mmioAccess.low;
   }
 
   /** The guest page frame number in an MMIO SPTE. */
   gfnOf(low: number, high: number): number {
-    const entry = spteValue(low, high);
-    const address = (entry & this.mmioAddress) | ((entry >> L1TF_BITS) & this.l1tfMask);
-    return Number(BigInt.asUintN(52, address) >> 12n);
+    const { mmioAddress, l1tf } = this;
+    const movedLow = (low >>> L1TF_SHIFT) | (high << (32 - L1TF_SHIFT));
+    const movedHigh = high >>> L1TF_SHIFT;
+    return entryPfn(
+      (low & mmioAddress.low) | (movedLow & l1tf.low),
+      (high & mmioAddress.high) | (movedHigh & l1tf.high),
+    );
   }
 
   isWritable(low: number): boolean {
@@ -342,24 +389,40 @@ export class SpteFormat {
 
   /** The entry with write access. */
   writable(low: number, high: number): Spte {
-    return { low: (low | this.writableLow) >>> 0, high: high >>> 0 };
+    return { low: low | this.writableLow, high: high | 0 };
   }
 
   /** The entry without write access; `forGood`: not to be given back without the lock. */
   writeProtected(low: number, high: number, forGood: boolean): Spte {
-    const keepLow = ~(this.writableLow | (forGood ? this.mmuWritableLow : 0));
-    const keepHigh = forGood ? ~this.mmuWritableHigh : -1;
-    return { low: (low & keepLow) >>> 0, high: (high & keepHigh) >>> 0 };
+    const { mmuWritable } = this;
+    const keepLow = ~(this.writableLow | (forGood ? mmuWritable.low : 0));
+    const keepHigh = forGood ? ~mmuWritable.high : -1;
+    return { low: low & keepLow, high: high & keepHigh };
   }
 }
 
 const L1TF_BITS = 5n;
+const L1TF_SHIFT = Number(L1TF_BITS);
 
-/** An entry of these bits and this page frame number. */
-function words(bits: bigint, pfn = 0): Spte {
-  const low = Number(BigInt.asUintN(32, bits));
-  const high = Number(BigInt.asUintN(32, bits >> 32n));
-  return { low: (low | entryLow(pfn, 0)) >>> 0, high: entryHigh(pfn, high) };
+/** The bits of a leaf; `marked`: with accessed and dirty flags. */
+function leafBits(layout: SpteLayout, index: number, marked: boolean): bigint {
+  let bits = layout.leaf;
+  if ((index & LARGE) !== 0) bits |= BigInt(PAGE_SIZE_BIT);
+  if ((index & SPECULATIVE) === 0 && marked) bits |= layout.accessed;
+  if ((index & USER) !== 0) bits |= layout.user;
+  if ((index & EXECUTABLE) === 0) bits |= layout.notExecutable;
+  if ((index & HOST_WRITABLE) !== 0) bits |= layout.hostWritable;
+  if ((index & WRITABLE) !== 0) bits |= layout.writable | layout.mmuWritable | (marked ? layout.dirty : 0n);
+  return bits;
+}
+
+/** An entry of these bits: words as signed integers, which allocate nothing. */
+function words(bits: bigint): Spte {
+  return { low: Number(BigInt.asIntN(32, bits)), high: Number(BigInt.asIntN(32, bits >> 32n)) };
+}
+
+function withPfn({ low, high }: Spte, pfn: number): Spte {
+  return { low: low | entryLow(pfn, 0), high: entryHigh(pfn, high) | 0 };
 }
 
 /** An entry as one number of 64 bits. */

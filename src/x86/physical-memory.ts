@@ -53,6 +53,16 @@ export class PhysicalMemory {
     this.words[start + 2 * index + 1] = high;
   }
 
+  /** Writes all 64-bit entries of a frame alike. */
+  fill(pfn: number, low: number, high: number): void {
+    const start = this.frameToWrite(pfn);
+    const { words } = this;
+    for (let word = start; word < start + WORDS_PER_FRAME; word += 2) {
+      words[word] = low;
+      words[word + 1] = high;
+    }
+  }
+
   /** Writes the 32-bit word `index` (0 to 1023) of a frame. */
   writeWord(pfn: number, index: number, value: number): void {
     const start = this.frameToWrite(pfn);
@@ -120,7 +130,8 @@ export function entryPfn(low: number, high: number): number {
 
 /** Bits 31:0 of an entry with this page frame number and these flags (bits 11:0). */
 export function entryLow(pfn: number, flags: number): number {
-  return (((pfn % HIGH_PFN) << 12) | flags) >>> 0;
+  // The shift drops what the upper word holds.
+  return ((pfn << 12) | flags) >>> 0;
 }
 
 /** Bits 63:32 of an entry with this page frame number; `flags` are bits 63:32 as they stand in the word. */

@@ -178,7 +178,7 @@ describe("an SPTE for nested page tables and for shadow paging", () => {
 
   it("marks MMIO in 4.2 with all address bits above the width, bits 63:62 and 0, and keeps write and user access", () => {
     const reserved = (1n << 52n) - (1n << BigInt(WIDTH));
-    const spte = linux4_2("npt").mmio(0xfebf0, 0, 0b110n);
+    const spte = linux4_2("npt").mmio(0xfebf0, 0, 0b110);
     expect(hex(spte)).toBe((reserved | (3n << 62n) | 0xfebf0007n).toString(16));
     expect(linux4_2("npt").gfnOf(spte.low, spte.high)).toBe(0xfebf0);
     expect(linux4_2("npt").isPresent(spte.low, spte.high)).toBe(false);
@@ -186,7 +186,7 @@ describe("an SPTE for nested page tables and for shadow paging", () => {
 
   it("marks MMIO in 6.19 with bits 51 and 0", () => {
     const format = linux6_19("npt");
-    const spte = format.mmio(0xfebf0, 0, 0b110n);
+    const spte = format.mmio(0xfebf0, 0, 0b110);
     expect(hex(spte)).toBe("80000febf0007");
     expect([format.gfnOf(spte.low, spte.high), format.isMmio(spte.low, spte.high)]).toEqual([0xfebf0, true]);
   });
