@@ -48,29 +48,51 @@ const LEVELS = 4;
 
 /** Lines on pages that follow each other in linear and in physical memory. */
 class Pages {
+  /** By page, its linear page number as two integers, and how many lines there are up to its last. */
+  private readonly lows: Int32Array;
+  private readonly highs: Int32Array;
+  private readonly ends: Int32Array;
+  /** The processor whose caches are driven. */
+  private cpu: Processor | null = null;
+  private readonly inHost = () => this.touchAll();
+
   /** @param firstPage, firstPfn linear page number and host page frame number of the first */
   constructor(
-    private readonly lines: number,
-    private readonly pages: number,
+    lines: number,
+    pages: number,
     private readonly firstPage: number,
     private readonly firstPfn: number,
-  ) {}
+  ) {
+    const all = Array.from({ length: pages }, (_, index) => index);
+    this.lows = Int32Array.from(all, (index) => lowOf(firstPage + index));
+    this.highs = Int32Array.from(all, (index) => highOf(firstPage + index));
+    this.ends = Int32Array.from(all, (index) => Math.floor(((index + 1) * lines) / pages));
+  }
 
-  touch({ caches, hierarchy }: Processor): void {
-    for (let index = 0, line = 0; index < this.pages; index++) {
-      this.translate(caches, hierarchy, index);
-      const end = Math.floor(((index + 1) * this.lines) / this.pages);
-      for (; line < end; line++) hierarchy.reference(this.firstPfn + index, 0, line % LINES_OF_PAGE);
+  touch(cpu: Processor): void {
+    this.cpu = cpu;
+    cpu.caches.inHost(this.inHost);
+  }
+
+  private touchAll(): void {
+    const { cpu, lows, highs, ends, firstPfn } = this;
+    if (cpu === null) return;
+    const { caches, hierarchy } = cpu;
+    const { tlb } = caches;
+    let line = 0;
+    for (let index = 0; index < ends.length; index++) {
+      if (!tlb.lookup(lows[index], highs[index])) this.fillTlb(caches, hierarchy, index);
+      const pfn = firstPfn + index;
+      const end = ends[index];
+      for (; line < end; line++) hierarchy.reference(pfn, 0, line & (LINES_OF_PAGE - 1));
     }
   }
 
-  private translate(caches: TranslationCaches, hierarchy: MemoryHierarchy, index: number): void {
+  private fillTlb(caches: TranslationCaches, hierarchy: MemoryHierarchy, index: number): void {
     const { tlb } = caches;
-    const page = this.firstPage + index;
-    const low = lowOf(page);
-    const high = highOf(page);
-    if (tlb.lookup(low, high)) return;
-    this.walk(caches, hierarchy, page);
+    const low = this.lows[index];
+    const high = this.highs[index];
+    this.walk(caches, hierarchy, this.firstPage + index);
     tlb.pfnLow = this.firstPfn + index;
     tlb.pfnHigh = 0;
     tlb.gfnLow = tlb.pfnLow;
@@ -116,11 +138,11 @@ export class ExitHandlerFootprint {
 
   /** KVM has handled an exit of the vCPU that runs on this processor. */
   touchKernel(cpu: Processor): void {
-    cpu.caches.inHost(() => this.kernel.touch(cpu));
+    this.kernel.touch(cpu);
   }
 
   /** Userspace has answered an exit. */
   touchUserspace(cpu: Processor): void {
-    cpu.caches.inHost(() => this.userspace.touch(cpu));
+    this.userspace.touch(cpu);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { PAGE } from "../x86/mmu.js";
 import { KvmError } from "./errno.js";
+import { PageSet } from "./page-set.js";
 
 /**
  * How the host maps the memory: with 4-Kbyte pages, with transparent huge pages of 2 Mbyte inside a mapping of 4-Kbyte
@@ -32,8 +33,8 @@ const FIRST_PAGE = 2 ** 32;
 
 export class HostMemory {
   private readonly vmas: Vma[] = [];
-  /** Pages that are not resident, by host virtual page number. */
-  private readonly discarded = new Set<number>();
+  /** Pages that are not resident, by their distance from `FIRST_PAGE`. */
+  private readonly discarded = new PageSet();
   /** The one found last, which is mostly the next one, too. */
   private last: Vma | undefined;
   private nextPfn = FIRST_PFN;
@@ -65,8 +66,11 @@ export class HostMemory {
   /** The mapping that holds an address, if any. */
   find(hva: number): Vma | undefined {
     const { last } = this;
-    if (last !== undefined && hva >= last.start && hva < last.start + last.bytes) return last;
-    this.last = this.vmas.find(({ start, bytes }) => hva >= start && hva < start + bytes);
+    return last !== undefined && holds(last, hva) ? last : this.search(hva);
+  }
+
+  private search(hva: number): Vma | undefined {
+    this.last = this.vmas.find((vma) => holds(vma, hva));
     return this.last;
   }
 
@@ -75,21 +79,29 @@ export class HostMemory {
    * access.
    */
   discard(start: number, end: number): void {
-    for (let page = start / PAGE; page < end / PAGE; page++) this.discarded.add(page);
+    for (let page = pageOf(start); page < pageOf(end); page++) this.discarded.add(page);
   }
 
   isResident(hva: number): boolean {
-    return !this.discarded.has(hva / PAGE);
+    return !this.discarded.has(pageOf(hva));
   }
 
   /** An access by the process or for it makes the page resident, and with it all of a huge page. */
   faultIn(hva: number): void {
     if (this.isResident(hva)) return;
-    const page = hva / PAGE;
+    const page = pageOf(hva);
     const pages = PAGES[this.find(hva)?.backing ?? "4K"];
     const first = page - (page % pages);
     for (let one = first; one < first + pages; one++) this.discarded.delete(one);
   }
+}
+
+function holds({ start, bytes }: Vma, hva: number): boolean {
+  return hva >= start && hva < start + bytes;
+}
+
+function pageOf(hva: number): number {
+  return hva / PAGE - FIRST_PAGE;
 }
 
 /** The first number from `from` on that is congruent to another. */

@@ -90,7 +90,9 @@ export class Memslot {
 export abstract class KvmMemslots extends KvmIrqchip {
   readonly host: HostMemory;
   /** In the order of guest page frame numbers. */
-  private memslots: readonly Memslot[] = [];
+  memslots: readonly Memslot[] = [];
+  /** The one found last, which is mostly the next one, too. */
+  private lastSlot: Memslot | undefined;
   /** Changes with each update of the slots. */
   memslotsGeneration: number;
   /** An update has been published, and its generation is not final yet. */
@@ -186,7 +188,9 @@ export abstract class KvmMemslots extends KvmIrqchip {
 
   /** As `gfnToMemslot()`, for a look that costs nothing. */
   findMemslot(gfn: number): Memslot | undefined {
-    const { memslots } = this;
+    const { memslots, lastSlot } = this;
+    if (lastSlot !== undefined && gfn >= lastSlot.baseGfn && gfn < lastSlot.baseGfn + lastSlot.npages)
+      return lastSlot;
     let low = 0;
     let high = memslots.length;
     while (low < high) {
@@ -196,26 +200,9 @@ export abstract class KvmMemslots extends KvmIrqchip {
     }
     if (low === 0) return undefined;
     const slot = memslots[low - 1];
-    return gfn < slot.baseGfn + slot.npages ? slot : undefined;
-  }
-
-  /** The host's memory behind guest pages, from `first` to before `end`, slot by slot: first address, and the one after it. */
-  hvaRanges(first: number, end: number): (readonly [start: number, end: number])[] {
-    const parts = this.memslots.map((slot): readonly [number, number] => {
-      const last = Math.min(end, slot.baseGfn + slot.npages);
-      return [slot.hva(Math.max(first, slot.baseGfn)), slot.hva(last)];
-    });
-    return parts.filter(([start, after]) => start < after);
-  }
-
-  /** The guest pages whose memory is at host virtual addresses from `start` to before `end`, slot by slot. */
-  gfnRanges(start: number, end: number): GfnRange[] {
-    const ranges = this.memslots.map(({ baseGfn, npages, userspaceAddr }) => {
-      const first = Math.max(0, (start - userspaceAddr) / PAGE);
-      const last = Math.min(npages, (end - userspaceAddr) / PAGE);
-      return { baseGfn: baseGfn + first, npages: last - first };
-    });
-    return ranges.filter(({ npages }) => npages > 0);
+    if (gfn >= slot.baseGfn + slot.npages) return undefined;
+    this.lastSlot = slot;
+    return slot;
   }
 
   /** The host's mapping behind a guest page of a slot. */
@@ -262,6 +249,7 @@ export abstract class KvmMemslots extends KvmIrqchip {
 
   publishMemslots(slots: readonly Memslot[]): void {
     this.memslots = [...slots].sort((a, b) => a.baseGfn - b.baseGfn);
+    this.lastSlot = undefined;
   }
 
   private invalidateMemslot(slot: Memslot): void {

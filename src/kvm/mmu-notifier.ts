@@ -7,7 +7,7 @@
  * structures. The host's pages keep their size too, where the kernel would split a huge one that goes in part. What the host
  * does to bring a page back, or to clear it, is not counted.
  */
-import type { GfnRange } from "./memslots.js";
+import { PAGE } from "../x86/mmu.js";
 import { Mmu } from "./mmu.js";
 
 export abstract class KvmMmuNotifier extends Mmu {
@@ -20,7 +20,10 @@ export abstract class KvmMmuNotifier extends Mmu {
     // No vCPU does it, nor at the same time as what they did last.
     this.round++;
     let unmapped = false;
-    for (const [start, after] of this.hvaRanges(first, end)) {
+    for (const slot of this.memslots) {
+      const start = slot.hva(Math.max(first, slot.baseGfn));
+      const after = slot.hva(Math.min(end, slot.baseGfn + slot.npages));
+      if (start >= after) continue;
       if (this.kvmMmuNotifierInvalidateRangeStart(start, after)) unmapped = true;
       this.host.discard(start, after);
       this.kvmMmuNotifierInvalidateRangeEnd();
@@ -44,19 +47,34 @@ export abstract class KvmMmuNotifier extends Mmu {
   /** Empties the entries that map the memory, in whatever slots it is. Returns whether there were any. */
   kvmUnmapHvaRange(start: number, end: number): boolean {
     let unmapped = false;
-    for (const range of this.gfnRanges(start, end)) {
-      if (this.kvmUnmapGfnRange(range)) unmapped = true;
+    for (const slot of this.memslots) {
+      const first = Math.max(0, (start - slot.userspaceAddr) / PAGE);
+      const last = Math.min(slot.npages, (end - slot.userspaceAddr) / PAGE);
+      if (first < last && this.kvmUnmapGfnRange(slot.baseGfn + first, last - first)) unmapped = true;
     }
     return unmapped;
   }
 
   /** A large page that holds one of the pages goes as a whole. MMIO SPTEs map no memory. */
-  private kvmUnmapGfnRange(range: GfnRange): boolean {
+  private kvmUnmapGfnRange(baseGfn: number, npages: number): boolean {
+    // Most often the host takes one page, which asks for no more than a walk.
+    return npages === 1 && this.tdpEnabled ? this.unmapPage(baseGfn) : this.unmapPages(baseGfn, npages);
+  }
+
+  private unmapPages(baseGfn: number, npages: number): boolean {
     let unmapped = false;
-    this.forEachLeaf(range, (table, index) => {
+    this.forEachLeaf({ baseGfn, npages }, (table, index) => {
       this.writeSpte(table, index, this.spteFormat.nonPresent);
       unmapped = true;
     });
     return unmapped;
+  }
+
+  private unmapPage(gfn: number): boolean {
+    const { spteFormat } = this;
+    this.walkShadowPage(gfn);
+    if (!spteFormat.isPresent(this.spteLow, this.spteHigh)) return false;
+    this.writeSpte(this.spteTable, this.spteIndex, spteFormat.nonPresent);
+    return true;
   }
 }

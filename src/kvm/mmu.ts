@@ -6,11 +6,12 @@
  * host took back is there again at once), and the limit on the number of shadow pages.
  */
 import { PAGE } from "../x86/mmu.js";
+import { highOf, lowOf } from "../x86/page-number.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { ERRNO, KvmError } from "./errno.js";
 import { SharedLine } from "./kvm.js";
 import type { Memslot } from "./memslots.js";
-import { KvmPageTables } from "./page-tables.js";
+import { KvmPageTables, PAGES_OF_ENTRY } from "./page-tables.js";
 import { KVM } from "./primitives.js";
 import { type LeafAccess, leafAccess, type Spte, spteValue } from "./spte.js";
 
@@ -172,7 +173,7 @@ export abstract class Mmu extends KvmPageTables {
     rights: GuestRights,
     write: boolean,
   ): number {
-    const pages = 2 ** (9 * (level - 1));
+    const pages = PAGES_OF_ENTRY[level];
     const hostWritable = pfn >= 0 && this.findMemslot(gfn)?.readonly === false;
     const writable = rights.writable && (hostWritable || pfn === KVM_PFN_NOSLOT);
     const access = leafAccess(rights, writable, hostWritable, false);
@@ -276,11 +277,13 @@ export abstract class Mmu extends KvmPageTables {
    */
   directPtePrefetch(table: number, index: number, gfn: number): void {
     if (!this.hasAccessedDirty) return;
+    const { memory, spteFormat } = this;
     const first = index - (index % PTE_PREFETCH_NUM);
+    const frame = memory.frame(lowOf(table), highOf(table));
     let start = -1;
     for (let at = first; at < first + PTE_PREFETCH_NUM; at++) {
-      this.readSpte(table, at, 1);
-      if (at === index || this.spteFormat.isPresent(this.spteLow, this.spteHigh)) {
+      const word = frame + 2 * at;
+      if (at === index || spteFormat.isPresent(memory.words[word], memory.words[word + 1])) {
         if (start < 0) continue;
         if (!this.directPtePrefetchMany(table, start, at, gfn - index)) return;
         start = -1;

@@ -20,6 +20,9 @@ const EPTP_WRITE_BACK = 6;
 const EPTP_LENGTH_SHIFT = 3;
 const EPTP_ACCESSED_DIRTY = 1 << 6;
 
+/** By level of a table, the guest pages that one of its entries spans. */
+export const PAGES_OF_ENTRY = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27, 2 ** 36];
+
 /** Kernel address of physical address 0. */
 const DIRECT_MAP = 0xffff_8800_0000_0000n;
 
@@ -156,20 +159,16 @@ export abstract class KvmPageTables extends KvmMemslots {
     { baseGfn, npages }: GfnRange,
     visit: (table: number, index: number, level: number, gfn: number) => void,
   ): void {
-    const end = baseGfn + npages;
-    const descend = (table: number, level: number, base: number): void => {
-      const span = 2 ** (9 * (level - 1));
-      const first = Math.max(0, Math.floor((baseGfn - base) / span));
-      for (let index = first; index < ENTRIES && base + index * span < end; index++) {
-        this.readSpte(table, index, level);
-        const { spteLow, spteHigh, spteFormat } = this;
-        if (!spteFormat.isPresent(spteLow, spteHigh)) continue;
-        const gfn = base + index * span;
-        if (spteFormat.isLeaf(level, spteLow)) visit(table, index, level, gfn);
-        else descend(entryPfn(spteLow, spteHigh), level - 1, gfn);
-      }
-    };
-    descend(this.root, this.levels, 0);
+    const end = Math.min(baseGfn + npages, ENTRIES ** this.levels);
+    for (let gfn = baseGfn; gfn < end; ) {
+      this.walkShadowPage(gfn);
+      const { spteTable, spteIndex, spteLevel } = this;
+      const span = PAGES_OF_ENTRY[spteLevel];
+      const first = gfn - (gfn % span);
+      if (this.spteFormat.isPresent(this.spteLow, this.spteHigh))
+        visit(spteTable, spteIndex, spteLevel, first);
+      gfn = first + span;
+    }
   }
 
   override kvmFlushRemoteTlbs(): void {
@@ -256,12 +255,25 @@ export abstract class KvmPageTables extends KvmMemslots {
 
   /** Reads the entry that a walk of KVM's tables for a page ends at. */
   walkShadowPage(page: number): void {
+    const { memory, spteFormat } = this;
+    const { words } = memory;
     let table = this.rootTable;
-    for (let level = this.levels; ; level--) {
-      this.readSpte(table, entryIndex(page, level), level);
-      const { spteLow, spteHigh, spteFormat } = this;
-      if (!spteFormat.isPresent(spteLow, spteHigh) || spteFormat.isLeaf(level, spteLow)) return;
-      table = entryPfn(spteLow, spteHigh);
+    let { levels: level } = this;
+    for (;;) {
+      const index = entryIndex(page, level);
+      const word = memory.frame(lowOf(table), highOf(table)) + 2 * index;
+      const low = words[word] | 0;
+      const high = words[word + 1] | 0;
+      if (!spteFormat.isPresent(low, high) || spteFormat.isLeaf(level, low)) {
+        this.spteTable = table;
+        this.spteIndex = index;
+        this.spteLevel = level;
+        this.spteLow = low;
+        this.spteHigh = high;
+        return;
+      }
+      table = entryPfn(low, high);
+      level--;
     }
   }
 

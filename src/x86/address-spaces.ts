@@ -18,6 +18,8 @@ const GUEST_PHYSICAL = -2;
 export const SIZE_UNIT = 2 ** HIGH_BITS;
 /** The tag of an address space is a multiple of this, so that the size of a page fits below it, too. */
 export const SPACE_UNIT = 4 * SIZE_UNIT;
+/** By so much the upper integer of a key is shifted to tell the address space. */
+export const SPACE_SHIFT = Math.log2(SPACE_UNIT);
 
 /**
  * The tag of the host's own linear mappings, of VPID 0 and without EPT, where the guest has a VPID. No event of a guest drops
@@ -27,7 +29,7 @@ export const HOST_TAG = SPACE_UNIT;
 
 /** Whether an entry, of which this is the upper integer of the key, belongs to an address space that `select()` chose. */
 export function isSelected(selected: Uint8Array, keyHigh: number): boolean {
-  return selected[Math.floor(keyHigh / SPACE_UNIT)] !== 0;
+  return selected[keyHigh >>> SPACE_SHIFT] !== 0;
 }
 
 /** Address spaces that tags can tell apart. */
@@ -41,6 +43,9 @@ export interface AddressSpace {
 }
 
 export class AddressSpaces {
+  /** How often there were other address spaces than before. */
+  changes = 0;
+
   private readonly tags = new Map<string, number>();
   /** By tag / SPACE_UNIT; the first stands for no address space, the second for the host's. */
   private readonly spaces: (AddressSpace | null)[] = [null, null];
@@ -54,6 +59,7 @@ export class AddressSpaces {
   reset(): void {
     this.tags.clear();
     this.spaces.length = 2;
+    this.changes++;
   }
 
   /** The tag of linear (EP4TA = NO_EPT) and combined mappings. */
@@ -64,6 +70,7 @@ export class AddressSpaces {
       tag = SPACE_UNIT * this.spaces.length;
       this.tags.set(name, tag);
       this.spaces.push({ vpid, pcid, ep4ta });
+      this.changes++;
     }
     return tag;
   }
@@ -76,5 +83,28 @@ export class AddressSpaces {
   /** By tag / SPACE_UNIT, 1 for the address spaces that `matches` says. */
   select(matches: (space: AddressSpace) => boolean): Uint8Array {
     return Uint8Array.from(this.spaces, (space) => (space !== null && matches(space) ? 1 : 0));
+  }
+}
+
+/** The address spaces that belong to a VPID, or to an EP4TA: looked for again only if it is another one, or they are others. */
+export class Selection {
+  private of = Number.NaN;
+  private changes = 0;
+  private selected: Uint8Array = new Uint8Array(0);
+
+  constructor(
+    private readonly spaces: AddressSpaces,
+    private readonly matches: (space: AddressSpace, of: number) => boolean,
+  ) {}
+
+  /** As `AddressSpaces.select()`. */
+  select(of: number): Uint8Array {
+    const { spaces, matches } = this;
+    if (of !== this.of || spaces.changes !== this.changes) {
+      this.of = of;
+      this.changes = spaces.changes;
+      this.selected = spaces.select((space) => matches(space, of));
+    }
+    return this.selected;
   }
 }

@@ -255,6 +255,36 @@ export class SetAssociativeStore {
     }
   }
 
+  /**
+   * Empties the places of keys that are selected: those with another number than 0 in `selected` at what is left of `high`
+   * when it is shifted right. What stays is noted, so that the next time goes through few places again.
+   */
+  removeSelected(selected: Uint8Array, shift: number): void {
+    const { cells, fills, notes, end, stride } = this;
+    let kept = 0;
+    if (fills <= NOTED) {
+      for (let note = 0; note < fills; note++) {
+        const place = notes[note];
+        const high = cells[place + HIGH];
+        if (high === 0) continue;
+        if (selected[high >>> shift] !== 0) this.empty(place);
+        else notes[kept++] = place;
+      }
+    } else {
+      for (let place = this.first; place < end; place += stride) {
+        const high = cells[place + HIGH];
+        if (high === 0) continue;
+        if (selected[high >>> shift] !== 0) {
+          this.empty(place);
+          continue;
+        }
+        if (kept < NOTED) notes[kept] = place;
+        if (kept <= NOTED) kept++;
+      }
+    }
+    this.fills = kept;
+  }
+
   clear(): void {
     const { cells, fills, first, end, stride } = this;
     this.fills = 0;

@@ -3,7 +3,7 @@
  * An entry holds a linear (EPT off) or a combined mapping: linear page to host page, with all that decides whether an
  * access may use it. A page is held at the smaller of its sizes in guest paging and EPT.
  */
-import { isSelected, SIZE_UNIT, SPACE_UNIT } from "./address-spaces.js";
+import { isSelected, SIZE_UNIT, SPACE_SHIFT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { pageNumber, shiftedHigh, shiftedLow } from "./page-number.js";
 import { ABSENT, type Associativity, type Place, SetAssociativeStore, STORED } from "./set-associative.js";
@@ -196,7 +196,7 @@ export class Tlb {
 
   /** Drops all entries of the selected address spaces. */
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.all) store.removeWhere((_, high) => isSelected(selected, high));
+    for (const store of this.all) store.removeSelected(selected, SPACE_SHIFT);
   }
 
   /** Drops the entries of the selected address spaces that belong to the guest page around `page`, fragments and all. */

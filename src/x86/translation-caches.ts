@@ -6,7 +6,15 @@
  *
  * Where the manual lets a processor drop more than it must, the model drops what it must; exceptions are named.
  */
-import { type AddressSpace, AddressSpaces, GLOBAL, HOST_TAG, isSelected, NO_EPT } from "./address-spaces.js";
+import {
+  type AddressSpace,
+  AddressSpaces,
+  GLOBAL,
+  HOST_TAG,
+  NO_EPT,
+  Selection,
+  SPACE_SHIFT,
+} from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { shiftedHigh, shiftedLow } from "./page-number.js";
 import { ABSENT, type Place, SetAssociativeStore, STORED } from "./set-associative.js";
@@ -121,7 +129,7 @@ export class PagingStructureCaches {
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    for (const store of this.byLevel) store?.removeWhere((_, high) => isSelected(selected, high));
+    for (const store of this.byLevel) store?.removeSelected(selected, SPACE_SHIFT);
   }
 
   clear(): void {
@@ -171,7 +179,7 @@ export class NestedTlb {
   }
 
   invalidateSpaces(selected: Uint8Array): void {
-    this.store?.removeWhere((_, high) => isSelected(selected, high));
+    this.store?.removeSelected(selected, SPACE_SHIFT);
   }
 
   clear(): void {
@@ -188,6 +196,9 @@ export class TranslationCaches {
   readonly nestedStructures: PagingStructureCaches;
 
   private readonly spaces = new AddressSpaces();
+  /** What KVM drops for each page that the host takes back. */
+  private readonly ofVpid = new Selection(this.spaces, (space, vpid) => space.vpid === vpid);
+  private readonly ofEp4ta = new Selection(this.spaces, (space, ep4ta) => space.ep4ta === ep4ta);
   private vpid = 0;
   private pcid = 0;
 
@@ -271,7 +282,7 @@ export class TranslationCaches {
 
   /** INVVPID of single-context type, and a VM entry or exit without VPID (`vpid` 0): any PCID and EP4TA. */
   invvpidSingle(vpid: number): void {
-    this.drop((space) => space.vpid === vpid);
+    this.dropSelected(this.ofVpid.select(vpid));
   }
 
   /** INVVPID of all-context type: every VPID but 0. */
@@ -286,20 +297,21 @@ export class TranslationCaches {
 
   /** INVEPT of single-context type: combined and guest-physical mappings of one EP4TA. */
   inveptSingle(ep4ta: number): void {
-    this.dropWithGuestPhysical((space) => space.ep4ta === ep4ta);
+    this.dropWithGuestPhysical(this.ofEp4ta.select(ep4ta));
   }
 
   /** INVEPT of all-context type: combined and guest-physical mappings. */
   inveptAll(): void {
-    this.dropWithGuestPhysical((space) => space.ep4ta !== NO_EPT);
+    this.dropWithGuestPhysical(this.spaces.select((space) => space.ep4ta !== NO_EPT));
   }
 
-  /** Returns what it selected. */
-  private drop(matches: (space: AddressSpace) => boolean): Uint8Array {
-    const selected = this.spaces.select(matches);
+  private drop(matches: (space: AddressSpace) => boolean): void {
+    this.dropSelected(this.spaces.select(matches));
+  }
+
+  private dropSelected(selected: Uint8Array): void {
     this.tlb.invalidateSpaces(selected);
     this.pagingStructures.invalidateSpaces(selected);
-    return selected;
   }
 
   /** Of the paging-structure caches all entries go: the manual demands it of INVLPG and allows it of the others. */
@@ -309,8 +321,8 @@ export class TranslationCaches {
     this.pagingStructures.invalidateSpaces(selected);
   }
 
-  private dropWithGuestPhysical(matches: (space: AddressSpace) => boolean): void {
-    const selected = this.drop(matches);
+  private dropWithGuestPhysical(selected: Uint8Array): void {
+    this.dropSelected(selected);
     this.nestedTlb.invalidateSpaces(selected);
     this.nestedStructures.invalidateSpaces(selected);
   }

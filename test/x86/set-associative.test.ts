@@ -186,6 +186,12 @@ class PlainStore {
     if (at >= 0) set[at] = undefined;
   }
 
+  removeSelected(high: number): void {
+    for (const set of this.sets) {
+      for (const [way, entry] of set.entries()) if (entry?.high === high) set[way] = undefined;
+    }
+  }
+
   clear(): void {
     for (const set of this.sets) set.fill(undefined);
   }
@@ -203,6 +209,14 @@ describe("a store beside a plain one", () => {
       arbitrary: fc.record({
         act: fc.constant("remove"),
         key: fc.nat(40),
+        high: fc.integer({ min: 1, max: 3 }),
+      }),
+    },
+    {
+      weight: 3,
+      arbitrary: fc.record({
+        act: fc.constant("drop"),
+        key: fc.constant(0),
         high: fc.integer({ min: 1, max: 3 }),
       }),
     },
@@ -228,6 +242,12 @@ describe("a store beside a plain one", () => {
       } else if (act === "remove") {
         store.remove(low, high, high);
         plain.remove(low, high);
+      } else if (act === "drop") {
+        store.removeSelected(
+          Uint8Array.from([0, 1, 2, 3], (one) => Number(one === high)),
+          0,
+        );
+        plain.removeSelected(high);
       } else {
         store.clear();
         plain.clear();
