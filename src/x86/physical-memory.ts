@@ -79,7 +79,7 @@ export class PhysicalMemory {
     const { lows, highs, starts } = this;
     const last = starts.length - 1;
     // Fibonacci hashing of the low word; the high one only spreads frames that are 16 Tbyte apart.
-    let place = ((Math.imul(low, 0x9e37_79b1) >>> this.shift) + high) & last;
+    let place = ((Math.imul(low | 0, 0x9e37_79b1) >>> this.shift) + high) & last;
     while (starts[place] !== 0 && (lows[place] !== low || highs[place] !== high)) place = (place + 1) & last;
     return place;
   }

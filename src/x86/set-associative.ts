@@ -174,7 +174,7 @@ export class SetAssociativeStore {
   /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
   find(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[(INDEX + (Math.imul(low, GOLDEN) >>> this.shift)) | 0];
+    const place = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
     if (place < 0) return this.search(low, high, otherHigh) | 0;
     // Place 0 is no entry and has no key: no `high` is 0.
     const found = cells[(place + HIGH) | 0];
@@ -187,7 +187,7 @@ export class SetAssociativeStore {
    */
   lookup(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[(INDEX + (Math.imul(low, GOLDEN) >>> this.shift)) | 0];
+    const place = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
     if (place < 0) return this.lookupInSet(low, high, otherHigh) | 0;
     if (cells[place] !== low) return ABSENT;
     const found = cells[(place + HIGH) | 0];
@@ -218,11 +218,11 @@ export class SetAssociativeStore {
       if (fills < NOTED) this.notes[fills] = place;
       if (fills <= NOTED) this.fills = fills + 1;
     } else {
-      const evictedBucket = (INDEX + (Math.imul(evictedLow, GOLDEN) >>> shift)) | 0;
+      const evictedBucket = (INDEX + (Math.imul(evictedLow | 0, GOLDEN) >>> shift)) | 0;
       const rest = cells[evictedBucket];
       cells[evictedBucket] = rest > 0 ? 0 : (rest + 1) | 0;
     }
-    const bucket = (INDEX + (Math.imul(low, GOLDEN) >>> shift)) | 0;
+    const bucket = (INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0;
     const held = cells[bucket];
     cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
 
@@ -349,7 +349,7 @@ export class SetAssociativeStore {
   }
 
   private bucketOf(low: number): number {
-    return (INDEX + (Math.imul(low, GOLDEN) >>> this.shift)) | 0;
+    return (INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0;
   }
 
   /** As `find()`, where the bucket holds more than one key, or one whose place is not known. */
@@ -377,7 +377,7 @@ export class SetAssociativeStore {
         : setMask === BY_REMAINDER
           ? ((low >>> 0) % this.sets) | 0
           : hashedSet(low, setMask, this.sets) | 0;
-    return (this.first + Math.imul(set, this.span)) | 0;
+    return (this.first + Math.imul(set | 0, this.span | 0)) | 0;
   }
 
   /** The place in a key's set that was used or filled before the others. */
