@@ -9,7 +9,7 @@
  * kernel maps by larger pages takes few entries, and is left out. A page that no TLB holds is walked to through the host's
  * own tables, with the paging-structure caches; KVM's guests walk by as many levels.
  */
-import { LINE, type MemoryHierarchy } from "../x86/memory-hierarchy.js";
+import { LINE, LineRun, type MemoryHierarchy } from "../x86/memory-hierarchy.js";
 import { PAGE, type Mmu as Processor } from "../x86/mmu.js";
 import { highOf, lowOf } from "../x86/page-number.js";
 import { ENTRIES, ENTRY_BYTES, entryIndex } from "../x86/physical-memory.js";
@@ -52,8 +52,13 @@ class Pages {
   private readonly lows: Int32Array;
   private readonly highs: Int32Array;
   private readonly ends: Int32Array;
-  /** The processor whose caches are driven. */
+  /** By line, its page's frame number, and which of the page's it is. */
+  private readonly pfns: readonly number[];
+  private readonly linesOfPages: readonly number[];
+  /** The processor whose caches are driven, and the lines as it has them. */
   private cpu: Processor | null = null;
+  private run: LineRun | null = null;
+  private readonly runs = new Map<Processor, LineRun>();
   private readonly inHost = () => this.touchAll();
 
   /** @param firstPage, firstPfn linear page number and host page frame number of the first */
@@ -64,27 +69,42 @@ class Pages {
     private readonly firstPfn: number,
   ) {
     const all = Array.from({ length: pages }, (_, index) => index);
+    const ends = all.map((index) => Math.floor(((index + 1) * lines) / pages));
     this.lows = Int32Array.from(all, (index) => lowOf(firstPage + index));
     this.highs = Int32Array.from(all, (index) => highOf(firstPage + index));
-    this.ends = Int32Array.from(all, (index) => Math.floor(((index + 1) * lines) / pages));
+    this.ends = Int32Array.from(ends);
+    this.pfns = all.flatMap((index) =>
+      Array<number>(ends[index] - (ends[index - 1] ?? 0)).fill(firstPfn + index),
+    );
+    this.linesOfPages = this.pfns.map((_, line) => line % LINES_OF_PAGE);
   }
 
   touch(cpu: Processor): void {
-    this.cpu = cpu;
+    if (cpu !== this.cpu) {
+      this.cpu = cpu;
+      this.run = this.runOn(cpu);
+    }
     cpu.caches.inHost(this.inHost);
   }
 
+  private runOn(cpu: Processor): LineRun {
+    const known = this.runs.get(cpu);
+    if (known !== undefined) return known;
+    const run = new LineRun(cpu.hierarchy, this.pfns, this.linesOfPages);
+    this.runs.set(cpu, run);
+    return run;
+  }
+
   private touchAll(): void {
-    const { cpu, lows, highs, ends, firstPfn } = this;
-    if (cpu === null) return;
+    const { cpu, run, lows, highs, ends } = this;
+    if (cpu === null || run === null) return;
     const { caches, hierarchy } = cpu;
     const { tlb } = caches;
     let line = 0;
     for (let index = 0; index < ends.length; index++) {
       if (!tlb.lookup(lows[index], highs[index])) this.fillTlb(caches, hierarchy, index);
-      const pfn = firstPfn + index;
-      const end = ends[index];
-      for (; line < end; line++) hierarchy.reference(pfn, 0, line & (LINES_OF_PAGE - 1));
+      run.reference(line, ends[index]);
+      line = ends[index];
     }
   }
 

@@ -3,7 +3,7 @@
  * that holds its line and fills all nearer levels. Nothing is prefetched, and a store is a reference like a load.
  */
 import type { CacheGeometry, CpuGeometry } from "./cpu.js";
-import { ABSENT, type Hash, SetAssociativeStore } from "./set-associative.js";
+import { ABSENT, type Hash, type Place, SetAssociativeStore } from "./set-associative.js";
 
 /** Bytes of a cache line. */
 export const LINE = 64;
@@ -11,8 +11,41 @@ export const LINE = 64;
 /** Above the upper bits of a line's number in a key: lines belong to no address space. */
 const PHYSICAL = 1 << 14;
 
+/** Lines that are referenced one after the other, again and again. */
+export class LineRun {
+  private readonly lows: Int32Array;
+  private readonly highs: Int32Array;
+  /** Where each was in L1D when it was referenced last. */
+  private readonly places: Int32Array;
+
+  /**
+   * @param pfns page frame number of each, below 2^32
+   * @param lines the line in its page, 0 to 63
+   */
+  constructor(
+    private readonly hierarchy: MemoryHierarchy,
+    pfns: readonly number[],
+    lines: readonly number[],
+  ) {
+    this.lows = Int32Array.from(pfns, (pfn, index) => lineLow(pfn | 0, lines[index]));
+    this.highs = Int32Array.from(pfns, (pfn) => lineHigh(pfn | 0, 0));
+    this.places = new Int32Array(pfns.length);
+  }
+
+  /** References the lines from `first` to before `end`. */
+  reference(first: number, end: number): void {
+    const { hierarchy, lows, highs, places } = this;
+    const { l1d } = hierarchy;
+    for (let index = first; ; index++) {
+      index = l1d.useRun(lows, highs, places, index, end) | 0;
+      if (index >= end) return;
+      places[index] = hierarchy.bring(lows[index], highs[index]);
+    }
+  }
+}
+
 export class MemoryHierarchy {
-  private readonly l1d: SetAssociativeStore;
+  readonly l1d: SetAssociativeStore;
   private readonly l2: SetAssociativeStore;
   private readonly l3: SetAssociativeStore;
   private readonly inclusive: boolean;
@@ -33,10 +66,19 @@ export class MemoryHierarchy {
    * @param line the line in its page, 0 to 63
    */
   reference(pfnLow: number, pfnHigh: number, line: number): number {
-    const low = (pfnLow << 6) | line;
-    const high = PHYSICAL | (pfnHigh << 6) | (pfnLow >>> 26);
+    const low = lineLow(pfnLow, line);
+    const high = lineHigh(pfnLow, pfnHigh);
     if ((this.l1d.lookup(low, high, high) | 0) !== ABSENT) return 0;
     return this.referenceBehindL1(low, high) | 0;
+  }
+
+  /** As `reference()`, of a key; returns where the line is in L1D. */
+  bring(low: number, high: number): Place {
+    const { l1d } = this;
+    const place = l1d.lookup(low, high, high) | 0;
+    if (place !== ABSENT) return place;
+    this.referenceBehindL1(low, high);
+    return l1d.find(low, high, high);
   }
 
   /** Empties L1D; L2 and L3 keep what they have. */
@@ -69,4 +111,14 @@ export class MemoryHierarchy {
     this.l2.remove(low, high, high);
     this.l1d.remove(low, high, high);
   }
+}
+
+/** A line as a key: lower integer. */
+function lineLow(pfnLow: number, line: number): number {
+  return (pfnLow << 6) | line;
+}
+
+/** Upper integer. */
+function lineHigh(pfnLow: number, pfnHigh: number): number {
+  return PHYSICAL | (pfnHigh << 6) | (pfnLow >>> 26);
 }

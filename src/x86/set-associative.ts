@@ -202,6 +202,25 @@ export class SetAssociativeStore {
     return place;
   }
 
+  /**
+   * Counts the keys from `from` to before `end` of a list as used, one after the other, up to the first that is not where it
+   * was last: at `places`. Returns its index, or `end`. In a store that is not lru it is the first.
+   */
+  useRun(lows: Int32Array, highs: Int32Array, places: Int32Array, from: number, end: number): number {
+    const { cells } = this;
+    let { clock } = this;
+    let index = from | 0;
+    const last = this.policy === LRU ? Math.min(end, from + (LAST_STAMP - 1 - clock)) | 0 : index;
+    for (; index < last; index++) {
+      const place = places[index];
+      if (cells[place] !== lows[index] || cells[(place + HIGH) | 0] !== highs[index]) break;
+      clock = (clock + 1) | 0;
+      cells[(place + STAMP) | 0] = clock;
+    }
+    this.clock = clock;
+    return index;
+  }
+
   /** The place that now holds a key that was absent; it counts as used. What it held before is in `evictedLow` and `evictedHigh`. */
   insert(low: number, high: number): Place {
     const { cells, shift, policy } = this;
