@@ -6,7 +6,7 @@ import * as z from "zod";
 import { type CpuGeometry, DEFAULT_SWITCHES } from "../x86/cpu.js";
 import { HASHES, REPLACEMENTS } from "../x86/set-associative.js";
 import type { Clock } from "./clock.js";
-import { dataNames, InputError, notAllowed, oneOf, readDataJson, suggestion } from "./input.js";
+import { dataNames, deepFrozen, InputError, notAllowed, oneOf, readDataJson, suggestion } from "./input.js";
 import { choice, measure, type Quantity, quantity, type Tag, TIME_UNITS } from "./quantity.js";
 
 const count = z.number().int().positive();
@@ -114,8 +114,16 @@ export function cpuNames(): string[] {
   return dataNames("cpus", ".json");
 }
 
-/** @throws InputError for a name without a profile, or a file that does not fit the schema */
+const loaded = new Map<string, CpuProfile>();
+
+/** Frozen, and the same at each call. @throws InputError for a name without a profile, or a file that does not fit the schema */
 export function loadCpu(name: string): CpuProfile {
+  const profile = loaded.get(name) ?? deepFrozen(readCpu(name));
+  loaded.set(name, profile);
+  return profile;
+}
+
+function readCpu(name: string): CpuProfile {
   if (!cpuNames().includes(name))
     throw new InputError(
       "cpu",

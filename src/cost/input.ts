@@ -187,9 +187,19 @@ function defaultOf(schema: z.ZodType): string {
   return schema instanceof z.ZodOptional ? "" : "required";
 }
 
-/** Reads and parses a JSON file of the data folder. @throws InputError */
+/** What was read from the data folder, by schema and path. */
+const readData = new WeakMap<z.ZodType, Map<string, unknown>>();
+
+/** A JSON file of the data folder, read and parsed once in a process and frozen. @throws InputError */
 export function readDataJson<T>(schema: z.ZodType<T>, ...path: string[]): T {
+  const files = readData.get(schema) ?? new Map<string, unknown>();
+  readData.set(schema, files);
   const name = join("data", ...path);
+  if (!files.has(name)) files.set(name, deepFrozen(parseDataJson(schema, path, name)));
+  return files.get(name) as T;
+}
+
+function parseDataJson<T>(schema: z.ZodType<T>, path: readonly string[], name: string): T {
   const text = readFileSync(join(DATA, ...path), "utf8");
   try {
     return parseInput(schema, JSON.parse(text), name);
@@ -197,6 +207,15 @@ export function readDataJson<T>(schema: z.ZodType<T>, ...path: string[]): T {
     if (error instanceof SyntaxError) throw new InputError(name, error.message, "a JSON file");
     throw error;
   }
+}
+
+/** The value, that it and what it holds stay as they are: others have it too. */
+export function deepFrozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFrozen);
+  }
+  return value;
 }
 
 /** Names, without their ending, of the files of a data folder. */
