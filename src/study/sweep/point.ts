@@ -1,7 +1,7 @@
 /**
  * The points of a sweep: complete scenarios, each with a key that names everything its result depends on.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { loadCpu } from "../../cost/cpu-profile.js";
 import { InputError } from "../../cost/input.js";
@@ -11,12 +11,12 @@ import { figureWeights } from "../run/run.js";
 import { parseScenario, type Scenario } from "../run/scenario.js";
 import { canonicalJson } from "./canonical-json.js";
 import { shownValue } from "./shown-value.js";
-import { type Combination, expand, type SweepSpec } from "./spec.js";
+import { type Combination, type Configuration, configurationsOf, type SweepSpec } from "./spec.js";
 
 export interface Point {
   /** Values by field, and the seed. */
   readonly values: Combination["values"];
-  /** SHA-256 of the canonical scenario, the processor's geometry, the recording and the simulation core, 64 hex digits. */
+  /** SHA-256 of the canonical scenario, the processor's geometry, the recording and the simulation core, then of the seed; 64 hex digits. */
   readonly key: string;
   /** null for one that cannot be. */
   readonly scenario: Scenario | null;
@@ -43,18 +43,15 @@ export async function pointsOf(spec: SweepSpec, signal?: AbortSignal): Promise<P
   };
   const points: Point[] = [];
   let turn = performance.now();
-  for (const { values, scenario } of expand(spec)) {
-    if (performance.now() - turn > TURN) {
-      await nextTurn();
-      signal?.throwIfAborted();
-      turn = performance.now();
-    }
-    try {
-      const complete = parseScenario(scenario);
-      points.push({ values, key: await keyOf(complete, digest), scenario: complete, error: null });
-    } catch (error) {
-      if (!(error instanceof InputError)) throw error;
-      points.push({ values, key: hash({ invalid: scenario }), scenario: null, error: error.message });
+  for (const configuration of configurationsOf(spec)) {
+    const pointOf = await pointsOfConfiguration(configuration, digest);
+    for (const seed of configuration.seeds) {
+      if (performance.now() - turn > TURN) {
+        await nextTurn();
+        signal?.throwIfAborted();
+        turn = performance.now();
+      }
+      points.push(pointOf(seed));
     }
   }
   const [{ error }] = points;
@@ -69,22 +66,49 @@ export async function pointsOf(spec: SweepSpec, signal?: AbortSignal): Promise<P
   return points;
 }
 
+/** The point of each seed. All but the seed is checked once: nothing else in a scenario hangs on it. */
+async function pointsOfConfiguration(
+  { values, scenario, seeds }: Configuration,
+  digest: typeof digestOfFile,
+): Promise<(seed: number) => Point> {
+  try {
+    const complete = parseScenario({ ...scenario, seed: seeds[0] });
+    const key = await keyBesideSeed(complete, digest);
+    return (seed) => ({
+      values: { ...values, seed },
+      key: keyWithSeed(key, seed),
+      scenario: { ...complete, seed },
+      error: null,
+    });
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    const { message } = error;
+    return (seed) => ({
+      values: { ...values, seed },
+      key: digestOf({ invalid: { ...scenario, seed } }),
+      scenario: null,
+      error: message,
+    });
+  }
+}
+
 /** Two combinations that are one scenario, such as 64 and "0x40" for an address, or that look like one. */
 function refuseTwins(points: readonly Point[], { name }: SweepSpec): void {
   const seen = new Map<string, Point>();
   const names = new Set<string>();
   for (const point of points) {
+    const pointName = nameOf(point.values);
     const twin = seen.get(point.key);
     if (twin !== undefined) {
-      const found = `${nameOf(twin.values)} and ${nameOf(point.values)} are the same scenario`;
+      const found = `${nameOf(twin.values)} and ${pointName} are the same scenario`;
       throw new InputError(`sweep ${name}: axes`, found, "values that make a difference");
     }
     seen.set(point.key, point);
-    if (names.has(nameOf(point.values))) {
-      const found = `${nameOf(point.values)} is more than one scenario`;
+    if (names.has(pointName)) {
+      const found = `${pointName} is more than one scenario`;
       throw new InputError(`sweep ${name}: axes`, found, "a name of its own for each patch");
     }
-    names.add(nameOf(point.values));
+    names.add(pointName);
   }
 }
 
@@ -103,10 +127,16 @@ export function shownValues(values: Point["values"]): Point["values"] {
 
 /** The key of a complete scenario. @param digest of a recording's file */
 export async function keyOf(scenario: Scenario, digest = digestOfFile): Promise<string> {
+  return keyWithSeed(await keyBesideSeed(scenario, digest), scenario.seed);
+}
+
+/** What the keys of a scenario with different seeds have in common. */
+async function keyBesideSeed(scenario: Scenario, digest: typeof digestOfFile): Promise<string> {
   const { recording, cpu, precision } = scenario;
-  return hash({
+  return digestOf({
     scenario: {
       ...withoutNames(scenario),
+      seed: undefined,
       recording: recording && { ...recording, file: await digest(recording.file) },
     },
     geometry: loadCpu(cpu).geometry,
@@ -116,12 +146,16 @@ export async function keyOf(scenario: Scenario, digest = digestOfFile): Promise<
   });
 }
 
+function keyWithSeed(key: string, seed: number): string {
+  return hash("sha256", `${key} ${seed}`);
+}
+
 /** Names are for people. */
 function withoutNames({ name: _, memslots, workload, ...scenario }: Scenario): object {
   const unnamed = (element: { readonly name?: string | undefined }) => ({ ...element, name: undefined });
   return { ...scenario, memslots: memslots.map(unnamed), workload: workload.map(unnamed) };
 }
 
-function hash(value: unknown): string {
-  return createHash("sha256").update(canonicalJson(value)).digest("hex");
+function digestOf(value: unknown): string {
+  return hash("sha256", canonicalJson(value));
 }

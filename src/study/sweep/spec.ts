@@ -59,6 +59,16 @@ export interface SweepSpec {
   readonly seeds: readonly number[];
 }
 
+/** What points that differ in nothing but their seed have in common. */
+export interface Configuration {
+  /** What they have in place of the base's fields: values by field. */
+  readonly values: Readonly<Record<string, Json>>;
+  /** The base with these values, and with its own seed. */
+  readonly scenario: { readonly [field: string]: Json };
+  /** One for each point. */
+  readonly seeds: readonly number[];
+}
+
 /** What a point has in place of the base's fields: values by field, then its seed. */
 export interface Combination {
   readonly values: Readonly<Record<string, Json>>;
@@ -129,13 +139,19 @@ export function sweepInput({ axes, zip, exclude, seeds, ...rest }: SweepSpec): o
 
 /** The points in order: axes as written, the last varies fastest; then zipped groups; then seeds. */
 export function expand(spec: SweepSpec, what = "sweep"): Combination[] {
+  return configurationsOf(spec, what).flatMap(({ values, scenario, seeds }) =>
+    seeds.map((seed) => ({ values: { ...values, seed }, scenario: { ...scenario, seed } })),
+  );
+}
+
+/** The points in the order of `expand()`, those that differ in their seeds as one. */
+export function configurationsOf(spec: SweepSpec, what = "sweep"): Configuration[] {
   const { axes, zip, exclude, seeds, base } = spec;
   const dimensions: readonly (readonly Readonly<Record<string, Json>>[])[] = [
     ...Object.entries(axes).map(([field, list]) => list.map((value) => ({ [field]: value }))),
     ...zip.map(rowsOf),
-    seeds.map((value) => ({ seed: value })),
   ];
-  const points = dimensions.reduce((product, { length }) => product * length, 1);
+  const points = dimensions.reduce((product, { length }) => product * length, seeds.length);
   if (points > MAX_POINTS) {
     throw new InputError(`${what}: axes`, `give ${points} points`, `at most ${MAX_POINTS} points`);
   }
@@ -143,13 +159,21 @@ export function expand(spec: SweepSpec, what = "sweep"): Combination[] {
     (before, dimension) => before.flatMap((some) => dimension.map((more) => ({ ...some, ...more }))),
     [{}],
   );
-  const kept = all.filter((values) => !exclude.some((pattern) => matches(values, pattern)));
+  const ofSeeds = exclude.filter((pattern) => Object.hasOwn(pattern, "seed"));
+  const ofAll = exclude.filter((pattern) => !ofSeeds.includes(pattern));
+  const kept = all
+    .filter((values) => !ofAll.some((pattern) => matches(values, pattern)))
+    .map((values) => ({
+      values,
+      seeds: seeds.filter((seed) => !ofSeeds.some((pattern) => matches({ ...values, seed }, pattern))),
+    }))
+    .filter((configuration) => configuration.seeds.length > 0);
   if (kept.length === 0) {
     throw new InputError(`${what}: exclude`, "leaves no point", "exclusions that leave at least one");
   }
-  return kept.map((values) => ({
-    values,
-    scenario: Object.entries(values).reduce(
+  return kept.map((configuration) => ({
+    ...configuration,
+    scenario: Object.entries(configuration.values).reduce(
       (scenario, [field, value]) => withField(scenario, field, value, `${what}: axes`),
       base,
     ),
