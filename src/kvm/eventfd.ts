@@ -33,8 +33,8 @@ export class KvmEventfd extends KvmIoBus {
   readonly files = new Map<number, EventFd | typeof OTHER_FILE>(
     [0, 1, 2].map((fd) => [fd, OTHER_FILE] as const),
   );
-  /** All ioeventfds, in the order of their registration. */
-  readonly ioeventfds: Ioeventfd[] = [];
+  /** All ioeventfds by their address, those at one in the order of their registration. */
+  readonly ioeventfdsAt = new Map<U64, Ioeventfd[]>();
 
   /** Lengths that KVM_IOEVENTFD accepts, bytes. */
   get ioeventfdLengths(): readonly number[] {
@@ -122,7 +122,8 @@ export class KvmEventfd extends KvmIoBus {
     const eventfd = this.eventfdCtxFdget(fd);
     const wildcard = (flags & KVM_IOEVENTFD_FLAG_DATAMATCH) === 0;
     const p = new Ioeventfd(this, bus, addr, len, eventfd, wildcard, datamatch);
-    const other = this.ioeventfds.find((registered) => this.ioeventfdsCollide(registered, p));
+    const others = this.ioeventfdsAt.get(addr) ?? [];
+    const other = others.find((registered) => this.ioeventfdsCollide(registered, p));
     if (other !== undefined) {
       throw new KvmError(
         "EEXIST",
@@ -132,22 +133,23 @@ export class KvmEventfd extends KvmIoBus {
     }
     this.registerIoeventfd(p);
     this.buses[bus].ioeventfdCount++;
-    this.ioeventfds.push(p);
+    this.ioeventfdsAt.set(addr, [...others, p]);
   }
 
   /** Takes an ioeventfd off one bus: the one with exactly these arguments. */
   kvmDeassignIoeventfdIdx(bus: BusIndex, { addr, len, flags, datamatch = 0, fd }: KvmIoeventfdArgs): void {
     const eventfd = this.eventfdCtxFdget(fd);
     const wildcard = (flags & KVM_IOEVENTFD_FLAG_DATAMATCH) === 0;
-    const p = this.ioeventfds.find(
-      (other) =>
-        other.bus === bus &&
-        other.eventfd === eventfd &&
-        other.addr === addr &&
-        other.length === len &&
-        other.wildcard === wildcard &&
-        (wildcard || other.datamatch === datamatch),
-    );
+    const p = this.ioeventfdsAt
+      .get(addr)
+      ?.find(
+        (other) =>
+          other.bus === bus &&
+          other.eventfd === eventfd &&
+          other.length === len &&
+          other.wildcard === wildcard &&
+          (wildcard || other.datamatch === datamatch),
+      );
     if (p === undefined) {
       const value = wildcard ? "no datamatch" : `datamatch ${hexU64(datamatch)}`;
       throw new KvmError(
@@ -202,8 +204,11 @@ export class KvmEventfd extends KvmIoBus {
   }
 
   ioeventfdRelease(p: Ioeventfd): void {
-    const index = this.ioeventfds.indexOf(p);
-    if (index >= 0) this.ioeventfds.splice(index, 1);
+    const others = this.ioeventfdsAt.get(p.addr) ?? [];
+    this.ioeventfdsAt.set(
+      p.addr,
+      others.filter((other) => other !== p),
+    );
   }
 
   /** Adds one to an eventfd and wakes who waits on it. Whoever waits does so again before the next signal. */

@@ -4,7 +4,8 @@
  *
  * An access equals a range that contains it, so the order of ranges is not symmetric. A new range is appended and the whole
  * bus sorted by heapsort, which is not stable: which of several ranges at one address is found, or whether any is, hangs on
- * what was registered before. A range of length 0 equals an access of length 0 only, until Linux 4.2.8 looks at its address
+ * what was registered before. Where no two ranges are equal any sort gives the same array, and a new one goes straight to its
+ * place. A range of length 0 equals an access of length 0 only, until Linux 4.2.8 looks at its address
  * alone.
  */
 import { ERRNO, KvmError } from "./errno.js";
@@ -57,12 +58,14 @@ export class KvmIoRange {
 /** A bus, replaced as a whole when a device comes or goes: a search goes on in the array it began with. */
 export interface KvmBus {
   readonly ranges: readonly KvmIoRange[];
+  /** Whether each range is before the next: compared either way, which tells them apart from all others too. */
+  readonly isStrict: boolean;
   /** How many of the ranges are ioeventfds, as far as the kernel keeps count. */
   ioeventfdCount: number;
 }
 
 export class KvmIoBus extends Kvm {
-  readonly buses: KvmBus[] = BUS_NAMES.map(() => ({ ranges: [], ioeventfdCount: 0 }));
+  readonly buses: KvmBus[] = BUS_NAMES.map(() => ({ ranges: [], isStrict: true, ioeventfdCount: 0 }));
 
   /** Gives a write to the first device that takes it: 0, or -EOPNOTSUPP. The fast MMIO bus is asked with length 0. */
   kvmIoBusWrite(bus: BusIndex, addr: U64, len: number, value: U64 = 0): number {
@@ -96,7 +99,7 @@ export class KvmIoBus extends Kvm {
    * @throws KvmError ENOSPC when the bus is full
    */
   kvmIoBusRegisterDev(bus: BusIndex, addr: U64, len: number, device: KvmIoDevice): void {
-    const { ranges, ioeventfdCount } = this.buses[bus];
+    const { ranges, isStrict, ioeventfdCount } = this.buses[bus];
     if (this.kvmIoBusDevices(this.buses[bus]) >= NR_IOBUS_DEVS) {
       throw new KvmError(
         "ENOSPC",
@@ -104,16 +107,21 @@ export class KvmIoBus extends Kvm {
       );
     }
     const range = new KvmIoRange(u64(addr, "addr"), len, device);
-    this.buses[bus] = { ranges: this.kvmIoBusInsert(ranges, range), ioeventfdCount };
+    const place = isStrict ? this.strictPlace(ranges, range) : -1;
+    this.buses[bus] = {
+      ranges: place < 0 ? this.kvmIoBusInsert(ranges, range) : ranges.toSpliced(place, 0, range),
+      isStrict: place >= 0,
+      ioeventfdCount,
+    };
     this.kvmIoBusRegistered();
   }
 
   /** Takes a device off a bus and waits for those who still search the old array: 0, or `kvmIoBusAbsent()`. */
   kvmIoBusUnregisterDev(bus: BusIndex, device: KvmIoDevice): number {
-    const { ranges, ioeventfdCount } = this.buses[bus];
+    const { ranges, isStrict, ioeventfdCount } = this.buses[bus];
     const index = ranges.findIndex((range) => range.device === device);
     if (index < 0) return this.kvmIoBusAbsent();
-    this.buses[bus] = { ranges: ranges.toSpliced(index, 1), ioeventfdCount };
+    this.buses[bus] = { ranges: ranges.toSpliced(index, 1), isStrict, ioeventfdCount };
     this.synchronizeSrcuExpedited();
     return 0;
   }
@@ -188,9 +196,27 @@ export class KvmIoBus extends Kvm {
           );
         }
       }
-      this.buses[bus] = { ranges: [], ioeventfdCount: 0 };
+      this.buses[bus] = { ranges: [], isStrict: true, ioeventfdCount: 0 };
     });
     return doubleFrees;
+  }
+
+  /** Index at which a range is before the next and after the one before, as these are to each other; -1 if there is none. */
+  private strictPlace(ranges: readonly KvmIoRange[], range: KvmIoRange): number {
+    let low = 0;
+    let high = ranges.length;
+    while (low < high) {
+      const middle = low + ((high - low) >> 1);
+      if (this.kvmIoBusCmp(range.addr, range.end, ranges[middle]) < 0) high = middle;
+      else low = middle + 1;
+    }
+    const isAfter = low === 0 || this.isBefore(ranges[low - 1], range);
+    const isBefore = low === ranges.length || this.isBefore(range, ranges[low]);
+    return isAfter && isBefore ? low : -1;
+  }
+
+  private isBefore(one: KvmIoRange, other: KvmIoRange): boolean {
+    return this.kvmIoBusCmp(one.addr, one.end, other) < 0 && this.kvmIoBusCmp(other.addr, other.end, one) > 0;
   }
 
   /** Index of the device that took the access, or -EOPNOTSUPP. */

@@ -237,6 +237,36 @@ describe("a registration", () => {
     }
   });
 
+  it("leaves what the kernel's way to insert a range makes of the bus, whatever lies there", () => {
+    const range = fc.tuple(fc.integer({ min: 0, max: 40 }), fc.constantFrom(0, 1, 2, 4, 8));
+    const step = fc.oneof(
+      { weight: 4, arbitrary: range },
+      fc.integer({ min: 0, max: 9 }), // takes one of the devices off the bus
+    );
+    // Ranges of 8 bytes side by side, in any order: those that never are equal.
+    const apart = fc.shuffledSubarray([...Array(12).keys()].map((at) => [8 * at, 8] as [number, number]));
+    const steps = fc.oneof(fc.array(step, { maxLength: 30 }), apart);
+    fc.assert(
+      fc.property(fc.constantFrom(...KERNEL_VERSIONS), steps, (kernel, taken) => {
+        boot(kernel);
+        const ranges = () => vm.buses[KVM_MMIO_BUS].ranges;
+        for (const each of taken) {
+          if (typeof each === "number") {
+            const there = ranges()[each];
+            if (there !== undefined) vm.kvmIoBusUnregisterDev(KVM_MMIO_BUS, there.device);
+            continue;
+          }
+          const [addr, len] = each;
+          const made = device("any");
+          const sorted = vm.kvmIoBusInsert(ranges(), new KvmIoRange(addr, len, made));
+          vm.kvmIoBusRegisterDev(KVM_MMIO_BUS, addr, len, made);
+          expect(ranges().map((one) => one.device)).toEqual(sorted.map((one) => one.device));
+        }
+      }),
+      { seed: 1, numRuns: 1000 },
+    );
+  });
+
   it("waits for those who search up to v4.2.8; taking a device off waits on every kernel", () => {
     const waits = KERNEL_VERSIONS.map((kernel) => {
       boot(kernel);
