@@ -81,6 +81,11 @@ export class MemoryHierarchy {
     return l1d.find(low, high, high);
   }
 
+  /** Leaves the memory of the largest cache to another hierarchy of the same size. Nothing is referenced any more. */
+  release(): void {
+    this.l3.release();
+  }
+
   /** Empties L1D; L2 and L3 keep what they have. */
   evictL1(): void {
     this.l1d.clear();

@@ -246,6 +246,11 @@ export class Mmu {
     this.enterAddressSpace();
   }
 
+  /** Leaves the memory of its caches to a processor of the same size. It translates nothing any more. */
+  release(): void {
+    this.hierarchy.release();
+  }
+
   /** Host page frame number, after TRANSLATED. */
   get pfn(): number {
     return pageNumber(this.pfnLow, this.pfnHigh);

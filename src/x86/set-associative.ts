@@ -32,8 +32,9 @@ const BY_REMAINDER = -1;
 const BY_PAGE_HASH = -2;
 const BY_LINE_HASH = -3;
 
-/** How many places that were filled are noted, so that `clear()` need not go through all. */
+/** How many places that were filled are noted, so that `clear()` need not go through all; and in a large store. */
 const NOTED = 64;
+const NOTED_OF_LARGE = 8192;
 
 /** Number of entries and of ways; ways = entries is fully associative. */
 export interface Associativity {
@@ -101,6 +102,18 @@ const INDEX = LINE;
 /** Buckets of the index for each entry, at least: a bucket with more than one costs a search of the set. */
 const BUCKETS = 2.5;
 
+/** Integers of an array that is worth keeping: those of a last-level cache are. */
+const LARGE = 2 ** 18;
+/**
+ * Arrays that stores had which are needed no more, all of one length, and cleared. To have the system give new megabytes takes
+ * longer than a short run.
+ */
+let spare: Int32Array[] = [];
+
+function cleared(length: number): Int32Array {
+  return spare[0]?.length === length ? (spare.pop() as Int32Array) : new Int32Array(length);
+}
+
 export class SetAssociativeStore {
   /**
    * First the index, by bucket of the keys: 0 if none is held, the place of the only one, or minus the number of those held.
@@ -130,7 +143,7 @@ export class SetAssociativeStore {
   private random = RANDOM_SEED | 0;
   /** How many places that were empty were filled since all were, and the first of them. */
   private fills = 0;
-  private readonly notes: Int32Array = new Int32Array(NOTED);
+  private readonly notes: Int32Array;
 
   /**
    * @param stored integers that the owner stores with each entry
@@ -168,7 +181,17 @@ export class SetAssociativeStore {
     this.ways = ways;
     this.sets = sets;
     this.setMask = hash === "none" ? maskOf(sets) : hash === "page" ? BY_PAGE_HASH : BY_LINE_HASH;
-    this.cells = new Int32Array(this.end + (isTree ? entries : 0));
+    this.cells = cleared(this.end + (isTree ? entries : 0));
+    this.notes = new Int32Array(this.cells.length < LARGE ? NOTED : NOTED_OF_LARGE);
+  }
+
+  /** Leaves the memory to another store of the same size. Nothing is asked of this one any more. */
+  release(): void {
+    if (this.cells.length < LARGE) return;
+    this.clear();
+    this.cells.fill(0, this.end);
+    if (spare[0]?.length !== this.cells.length) spare = [];
+    spare.push(this.cells);
   }
 
   /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
@@ -233,9 +256,9 @@ export class SetAssociativeStore {
     cells[(place + HIGH) | 0] = high;
 
     if (evictedHigh === 0) {
-      const { fills } = this;
-      if (fills < NOTED) this.notes[fills] = place;
-      if (fills <= NOTED) this.fills = fills + 1;
+      const { fills, notes } = this;
+      if (fills < notes.length) notes[fills] = place;
+      if (fills <= notes.length) this.fills = fills + 1;
     } else {
       const evictedBucket = (INDEX + (Math.imul(evictedLow | 0, GOLDEN) >>> shift)) | 0;
       const rest = cells[evictedBucket];
@@ -281,7 +304,7 @@ export class SetAssociativeStore {
   removeSelected(selected: Uint8Array, shift: number): void {
     const { cells, fills, notes, end, stride } = this;
     let kept = 0;
-    if (fills <= NOTED) {
+    if (fills <= notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         const high = cells[place + HIGH];
@@ -297,19 +320,19 @@ export class SetAssociativeStore {
           this.empty(place);
           continue;
         }
-        if (kept < NOTED) notes[kept] = place;
-        if (kept <= NOTED) kept++;
+        if (kept < notes.length) notes[kept] = place;
+        if (kept <= notes.length) kept++;
       }
     }
     this.fills = kept;
   }
 
   clear(): void {
-    const { cells, fills, first, end, stride } = this;
+    const { cells, fills, notes, first, end, stride } = this;
     this.fills = 0;
-    if (fills <= NOTED) {
+    if (fills <= notes.length) {
       for (let note = 0; note < fills; note++) {
-        const place = this.notes[note];
+        const place = notes[note];
         cells[place + HIGH] = 0;
         cells[place + STAMP] = 0;
         cells[this.bucketOf(cells[place])] = 0;

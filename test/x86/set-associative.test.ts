@@ -5,6 +5,7 @@ import {
   type Associativity,
   type Hash,
   type Place,
+  REPLACEMENTS,
   type Replacement,
   SetAssociativeStore,
 } from "../../src/x86/set-associative.js";
@@ -90,6 +91,19 @@ describe("a set-associative store", () => {
     store.store.removeWhere((low) => low % 2 === 0);
     expect(store.held(1, 2, 3, 4)).toEqual([1, 3]);
   });
+
+  it.each(REPLACEMENTS)(
+    "takes over the memory of one of its size that was released, empty (%s)",
+    (replacement) => {
+      const size = { entries: 2 ** 16, ways: 16 };
+      const { store } = new TestStore(size, replacement);
+      for (let key = 0; key < 1000; key++) store.insert(key, HIGH);
+      store.release();
+      const other = new SetAssociativeStore(size, 0, replacement);
+      expect(other.cells === store.cells).toBe(true);
+      expect(other.cells.every((cell) => cell === 0)).toBe(true);
+    },
+  );
 
   it.each(["lru", "fifo", "bip", "mru", "plru-fill", "random"] as const)(
     "fills a removed entry before it evicts another (%s)",

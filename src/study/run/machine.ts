@@ -87,6 +87,11 @@ export class Machine {
     counts.set(this.savedCounts);
   }
 
+  /** Leaves the memory of its processors to the next machine with such processors. Nothing runs on this one any more. */
+  release(): void {
+    for (const { cpu } of this.vm.vcpus) cpu.release();
+  }
+
   /** How often each eventfd was signalled. */
   signals(): number[] {
     return this.eventfds.map(({ signals }) => signals);

@@ -61,11 +61,15 @@ export function run(input: ScenarioInput, what = "scenario", observers: Observer
 
 function executeWorkload(scenario: Scenario, what: string, observers: Observers): Run {
   const machine = new Machine(scenario, what);
-  const guest = new DrawnGuest(machine);
-  const measuring = measurement(machine, guest, observers);
-  let step = measuring.next();
-  while (!step.done) step = measuring.next(guest.execute(step.value));
-  return asRun(scenario, step.value);
+  try {
+    const guest = new DrawnGuest(machine);
+    const measuring = measurement(machine, guest, observers);
+    let step = measuring.next();
+    while (!step.done) step = measuring.next(guest.execute(step.value));
+    return asRun(scenario, step.value);
+  } finally {
+    machine.release();
+  }
 }
 
 /** Runs a scenario with a recording or a workload. @throws InputError as `run()`, and for what the recording holds */
@@ -101,6 +105,7 @@ async function execute(scenario: Scenario, what: string, observers: Observers): 
     }
     return asRun(scenario, { ...step.value, recording: summary });
   } finally {
+    machine.release();
     await guest.close();
   }
 }
