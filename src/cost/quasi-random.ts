@@ -31,13 +31,21 @@ const BITS = 32;
 /** Scrambling names a branch of digits by a number, which has to stay below 2^31. */
 const MOST_POINTS = 2 ** 20;
 
+/** The last points that were asked for: a study prices row after row with the same. */
+let last: { readonly count: number; readonly seed: number; readonly points: readonly Float64Array[] } = {
+  count: 0,
+  seed: 0,
+  points: [],
+};
+
 /**
  * `count` points in [0, 1)^dimensions, a power of two; one array per coordinate, in steps of 2^-32. Each coordinate has one
- * point in each interval of length 1 / count. The same seed, a whole number from 0 to 2^32 - 1, gives the same points.
+ * point in each interval of length 1 / count. The same seed, a whole number from 0 to 2^32 - 1, gives the same points. The
+ * arrays are to be read only: who asks again may be given them again.
  *
  * @throws InputError for a count that is no power of two up to 2^20, more dimensions than the data has, or another seed
  */
-export function quasiRandomPoints(dimensions: number, count: number, seed: number): Float64Array[] {
+export function quasiRandomPoints(dimensions: number, count: number, seed: number): readonly Float64Array[] {
   const { dimensions: polynomials } = readDataJson(directionsFile, "sobol", "joe-kuo.json");
   const most = polynomials.length + 1;
   if (!(Number.isInteger(dimensions) && dimensions >= 0 && dimensions <= most))
@@ -46,10 +54,14 @@ export function quasiRandomPoints(dimensions: number, count: number, seed: numbe
     throw new InputError("points", notAllowed(count), `a power of two from 1 to ${MOST_POINTS}`);
   if (seed !== seed >>> 0)
     throw new InputError("seed", notAllowed(seed), "a whole number from 0 to 2^32 - 1");
-  return Array.from({ length: dimensions }, (_, dimension) => {
+  if (last.count === count && last.seed === seed && last.points.length >= dimensions)
+    return last.points.slice(0, dimensions);
+  const points = Array.from({ length: dimensions }, (_, dimension) => {
     const directions = dimension === 0 ? vanDerCorput() : directionsOf(polynomials[dimension - 1]);
     return coordinate(directions, count, mix(mix(seed) + dimension));
   });
+  last = { count, seed, points };
+  return points;
 }
 
 /** The first dimension: the digits of the index in reverse. */
