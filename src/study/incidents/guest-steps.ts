@@ -72,6 +72,7 @@ export function semanticsOf(
     if (step.by === "userspace") userspace.act(step.action);
     else executeStep(machine, semantics, step.instructions);
   });
+  machine.release();
   return semantics.measured;
 }
 

@@ -84,6 +84,7 @@ export function countKicks(
       }),
     ),
   );
+  guest.release();
   return { scenario: guest.scenario, states };
 }
 
@@ -148,6 +149,10 @@ class KickingGuest {
     const perKick = (sums: Float64Array) =>
       Object.fromEntries(vm.ledger.names.map((name, index) => [name, sums[index] / accesses]));
     return { kick: perKick(kicks), neighbours: perKick(others) };
+  }
+
+  release(): void {
+    this.machine.release();
   }
 
   private touchNeighbours(): void {

@@ -140,7 +140,9 @@ export function measureEvent(scenario: Scenario, event: SlotEvent["event"]): Mea
         if (event !== "delete") create();
       }),
     );
-    return guest.round().map((count, index) => count - before[index]);
+    const after = guest.round();
+    guest.machine.release();
+    return after.map((count, index) => count - before[index]);
   };
   // Without what is there once for all pages, such as a fault on the guest's tables.
   const perPageOf = (kind: PageKind) => {

@@ -63,6 +63,7 @@ export function splitRun(input: ScenarioInput, populated: boolean): SplitRun {
     tallies[partOf(scenario, vm.vcpu.instruction)].add(counts, after - before);
     before = after;
   }
+  machine.release();
   return {
     scenario,
     kicks: tallies.kicks.part(),
