@@ -6,26 +6,26 @@
 import { cpuNames, loadCpu } from "../../cost/cpu-profile.js";
 import { InputError, integer, notAllowed, oneOf, parseInput, record } from "../../cost/input.js";
 import { studyCommand } from "../command.js";
-import { conditionsOf, joinConditions } from "../conditions.js";
-import { studyThreadIncidents, type ThreadIncidents } from "../incidents/thread-cases.js";
+import { joinConditions } from "../conditions.js";
+import type { ThreadIncidents } from "../incidents/thread-cases.js";
 import { provenanceOf } from "../provenance.js";
 import type { Provenance } from "../result.js";
 import { conclusionOf } from "./conclusion.js";
 import type { Design } from "./designs.js";
 import { LEFT_OUT, type LeftOut, SETTLES, type Settles } from "./limits.js";
-import { type MeasuredDesign, measureDesigns } from "./measured-design.js";
-import { type BypassStudy, studyBypass } from "./objections/bypass.js";
-import { type FaultTaxStudy, studyFaultTax } from "./objections/fault-tax.js";
-import { type ReadsStudy, studyReads } from "./objections/reads.js";
-import { type SlotPriceStudy, studySlotPrice } from "./objections/slot-price.js";
-import { type SwitchRow, studyOpenSwitches } from "./open-switches.js";
+import type { BypassStudy } from "./objections/bypass.js";
+import type { FaultTaxStudy } from "./objections/fault-tax.js";
+import type { ReadsStudy } from "./objections/reads.js";
+import type { SlotPriceStudy } from "./objections/slot-price.js";
+import type { SwitchRow } from "./open-switches.js";
 import { type Overtakes, studyOvertakes } from "./overtakes.js";
-import { answer, type Question } from "./question.js";
+import { executeParts } from "./parts.js";
+import type { Question } from "./question.js";
 import { type Rates, threadRates } from "./rates.js";
 import { type Setting, USUAL_SETTING, WALK_STATES, type WalkState } from "./setting.js";
 import { THREAD_SWEEP_SIZES, type ThreadSweepSize, USUAL_CPU } from "./sweep.js";
-import { studyTlbArgument, type TlbArgument } from "./tlb-argument.js";
-import { type VerdictRow, verdictRows } from "./verdict.js";
+import type { TlbArgument } from "./tlb-argument.js";
+import type { VerdictRow } from "./verdict.js";
 
 /** Plain data, JSON-serialisable. Cycles are TSC cycles. */
 export interface ThreadStudy {
@@ -82,9 +82,6 @@ export const threadOptions = record({
 /** Each doorbell has been kicked by then. */
 const WARM_UP = 256;
 
-/** Kicks in each case of the open switches: they are alike. */
-const ALIKE = 64;
-
 /** Runs the study. @throws InputError for options that are not allowed; as `sweep()`, if one is asked for */
 export async function studyThread(options: ThreadOptions = {}): Promise<ThreadStudy> {
   const checked = parseInput(threadOptions, options, WHAT);
@@ -103,17 +100,10 @@ export async function studyThread(options: ThreadOptions = {}): Promise<ThreadSt
     warmup: WARM_UP,
     seed,
   });
-  const designs = measureDesigns(settingOf);
-  const verdict = verdictRows(designs);
-  const question = answer(designs.get("rfc") as MeasuredDesign, designs.get("bad-page") as MeasuredDesign);
-  const tlb = studyTlbArgument({ cpu, seed });
-  const objections = { cpu, seed };
-  const reads = studyReads(objections);
-  const faultTax = studyFaultTax(objections);
-  const bypass = studyBypass(objections);
-  const slotPrice = studySlotPrice(objections);
-  const incidents = studyThreadIncidents();
-  const switches = studyOpenSwitches({ ...settingOf("Intel"), accesses: ALIKE, warmup: ALIKE });
+  const settings = { Intel: settingOf("Intel"), AMD: settingOf("AMD") };
+  const { verdict: answered, ...found } = await executeParts({ settings, cpu, seed });
+  const { verdict, question } = answered;
+  const { tlb, reads, faultTax, bypass, slotPrice, incidents, switches } = found;
   const overtakes = sweep === "none" ? null : await studyOvertakes({ size: sweep });
   const rates = overtakes === null ? null : threadRates(overtakes);
   const parts = [
@@ -129,7 +119,7 @@ export async function studyThread(options: ThreadOptions = {}): Promise<ThreadSt
     provenance: provenanceOf({
       seed,
       conditions: joinConditions([
-        conditionsOf([...designs.values()].flatMap(({ scenarios }) => scenarios)),
+        answered.conditions,
         ...parts.map(({ provenance }) => provenance.conditions),
       ]),
       command: studyCommand("thread", options),
