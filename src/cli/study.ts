@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { cpuNames } from "../cost/cpu-profile.js";
 import { type FieldDescription, InputError, notAllowed, suggestion } from "../cost/input.js";
 import { EXIT_EVICTS } from "../kvm/x86.js";
+import { expectExport } from "../report/export.js";
 import { STUDY_DESCRIPTIONS, type StudyDescription, studyReport } from "../report/studies.js";
 import { wrapText } from "../report/text-table.js";
 import { readJson, wholeNumber } from "./input.js";
@@ -77,6 +78,7 @@ async function runStudy(name: string, options: Options, flags: object = {}): Pro
   if (wanted !== undefined && out === undefined)
     throw new InputError("--formats", "is given without --out", "--out and the folder that they go into");
   const asked = given === undefined ? {} : readJson<object>(given);
+  if (out !== undefined) expectExport(wanted);
   const report = await studyReport(name, { ...asked, ...flags });
   const text = short ? (report.short ?? report.text) : report.text;
   process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : text);

@@ -8,9 +8,11 @@ import { InputError, notAllowed } from "../cost/input.js";
 import type { Provenance } from "../study/result.js";
 import { toCsv } from "./csv.js";
 import type { Figure } from "./figure.js";
+import { inTurn } from "./in-turn.js";
 import { indexPage } from "./index-page.js";
+import { startKeptRenderer } from "./kept-renderer.js";
 import type { Records } from "./records.js";
-import { type Content, contentOf, FIGURE_FORMATS } from "./save.js";
+import { type Content, contentOf, FIGURE_FORMATS, PICTURE_FORMATS } from "./save.js";
 
 /** What can be exported: a study, a run or a sweep, as this folder presents it. */
 export interface Report {
@@ -42,6 +44,11 @@ export interface ExportResult {
 /** Of a figure, unless said otherwise: text is in the mail, and JSON in the rows. */
 const FORMATS = FIGURE_FORMATS.filter((format) => format !== ".txt" && format !== ".json");
 
+/** Starts what an export will need, while the report is being made. @param formats as of `exportReport()` */
+export function expectExport(formats: readonly string[] = FORMATS): void {
+  if (formats.some((format) => PICTURE_FORMATS.includes(format))) startKeptRenderer();
+}
+
 /**
  * Writes the report into the folder, which is made when it is absent. What fails is a note, and costs no other file.
  *
@@ -57,29 +64,51 @@ export async function exportReport(
   if (unknown !== undefined)
     throw new InputError("formats", notAllowed(unknown), `some of ${FIGURE_FORMATS.join(", ")}`);
   await mkdir(directory, { recursive: true });
-  const files: string[] = [];
-  const failures = new Map<string, string[]>();
-  const write = async (name: string, content: () => Content | Promise<Content>) => {
+  const write = async (name: string, content: () => Content | Promise<Content>): Promise<Written> => {
     const path = join(directory, name);
     try {
       await writeFile(path, await content());
-      files.push(path);
+      return { name, path };
     } catch (error) {
-      const reason = firstLine(error);
-      failures.set(reason, [...(failures.get(reason) ?? []), name]);
+      return { name, path, failure: firstLine(error) };
     }
   };
-  await write("mail.txt", () => report.text);
-  await write("scenario.json", () => json(report.scenario));
-  await write("rows.json", () => json(report.rows));
-  await write("provenance.json", () => json(report.provenance));
-  for (const [name, table] of Object.entries(report.tables)) await write(`${name}.csv`, () => toCsv(table));
-  for (const [name, figure] of Object.entries(report.figures)) {
-    for (const format of formats) await write(`${name}${format}`, () => contentOf(figure, format));
-  }
+  // Formats side by side, for a browser draws some of them; of each one figure at a time, for a page takes 10 Mbyte.
+  const lanes = formats.map((format) => ({ format, lane: inTurn() }));
+  const writing = [
+    write("mail.txt", () => report.text),
+    write("scenario.json", () => json(report.scenario)),
+    write("rows.json", () => json(report.rows)),
+    write("provenance.json", () => json(report.provenance)),
+    ...Object.entries(report.tables).map(([name, table]) => write(`${name}.csv`, () => toCsv(table))),
+    ...Object.entries(report.figures).flatMap(([name, figure]) =>
+      lanes.map(({ format, lane }) => lane(() => write(`${name}${format}`, () => contentOf(figure, format)))),
+    ),
+  ];
+  const written = await Promise.all(writing);
+  const files = written.flatMap(({ path, failure }) => (failure === undefined ? [path] : []));
   // Last: it shows what is there.
-  await write("index.html", () => indexPage(report, [...files, join(directory, "index.html")]));
-  return { files, notes: [...failures].map(([reason, names]) => `${names.join(", ")}: ${reason}`) };
+  const index = join(directory, "index.html");
+  const last = await write("index.html", () => indexPage(report, [...files, index]));
+  return {
+    files: last.failure === undefined ? [...files, index] : files,
+    notes: notesOf([...written, last]),
+  };
+}
+
+interface Written {
+  readonly name: string;
+  readonly path: string;
+  /** Why it was not, in a line. */
+  readonly failure?: string;
+}
+
+/** A line for each reason, with the files that were not written for it. */
+function notesOf(written: readonly Written[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const { name, failure } of written)
+    if (failure !== undefined) names.set(failure, [...(names.get(failure) ?? []), name]);
+  return [...names].map(([failure, of]) => `${of.join(", ")}: ${failure}`);
 }
 
 function json(value: unknown): string {

@@ -13,8 +13,16 @@ let kept: Promise<OpenRenderer> | null = null;
 let users = 0;
 let idle: NodeJS.Timeout | undefined;
 
+/** Starts the browser for figures that are still being made, so that it is there when they are. */
+export function startKeptRenderer(): void {
+  kept ??= openRenderer();
+  // Whoever draws is told.
+  kept.catch(() => undefined);
+}
+
 /**
- * Lets `use` draw with the browser that is there, or with a new one.
+ * Lets `use` draw with the browser that is there, or with a new one. Several may draw at once; where one fails, the others draw
+ * again.
  *
  * @throws NoChromiumError when there is no Chromium.
  */
@@ -24,12 +32,19 @@ export async function withKeptRenderer<Result>(
   clearTimeout(idle);
   users++;
   try {
-    kept ??= openRenderer();
-    return await use(await kept);
-  } catch (error) {
-    // It may have crashed: the next figure gets a new one.
-    await closeKeptRenderer();
-    throw error;
+    for (;;) {
+      kept ??= openRenderer();
+      const own = kept;
+      try {
+        return await use(await own);
+      } catch (error) {
+        // Another one failed with it, and it was closed for that.
+        if (kept !== own) continue;
+        // It may have crashed: the next figure gets a new one.
+        await closeKeptRenderer();
+        throw error;
+      }
+    }
   } finally {
     users--;
     if (users === 0 && kept !== null) {

@@ -7,12 +7,12 @@ import { frameHtml } from "./frame.js";
 import { escapeHtml, scriptJson } from "./html.js";
 import { PLOTLY_CONFIG } from "./plotly.js";
 
-/** The page. `plotly` is the source of plotly.js. */
-export function figurePage(figure: Figure, plotly: string): string {
+/** The page, but for the source of plotly.js: what stands before and behind it. @see scriptSource */
+export function figurePage(figure: Figure): readonly [before: string, behind: string] {
   const { width, height } = figure.layout;
   const title = escapeHtml(figure.title);
   const command = figure.provenance?.command ?? null;
-  return `<!doctype html>
+  const before = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <link rel="icon" href="data:,">
@@ -26,7 +26,8 @@ td, th { padding: 2px 8px }
 <details><summary>The numbers</summary>
 ${frameHtml(figure.table)}
 </details>
-${command === null ? "" : `<p>To repeat the numbers: <code>${escapeHtml(command)}</code></p>\n`}<script>${plotly.replaceAll("</script", "<\\/script")}</script>
+${command === null ? "" : `<p>To repeat the numbers: <code>${escapeHtml(command)}</code></p>\n`}<script>`;
+  const behind = `</script>
 <script>
 const figure = ${scriptJson(figure)};
 const place = document.getElementById("figure");
@@ -35,4 +36,10 @@ Plotly.newPlot(place, figure.data, figure.layout, ${scriptJson(PLOTLY_CONFIG)});
 </script>
 </html>
 `;
+  return [before, behind];
+}
+
+/** A source as it can stand in a page: with nothing that ends the script there. */
+export function scriptSource(source: string): string {
+  return source.replaceAll("</script", "<\\/script");
 }

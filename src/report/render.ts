@@ -5,9 +5,10 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Browser, Page } from "playwright-core";
+import type { BrowserContext, Page } from "playwright-core";
 import { findChromium, NoChromiumError } from "./chromium.js";
 import type { Figure } from "./figure.js";
+import { inTurn } from "./in-turn.js";
 import { plotlyPath } from "./plotly.js";
 
 /** Draws figures until its `withRenderer` ends. */
@@ -69,10 +70,15 @@ export async function openRenderer(): Promise<OpenRenderer> {
     chromiumSandbox: process.getuid?.() !== 0,
     // An interrupt stops a cell; playwright would stop the kernel.
     handleSIGINT: false,
+    // Whoever starts it may compute for as long as it takes, and see only then that it is there.
+    timeout: 0,
   });
   const close = () => launched.then((browser) => browser.close()).finally(removeHome);
   try {
-    return { ...rendererOn(await plotlyPage(await launched)), close };
+    const context = await (await launched).newContext({ offline: true });
+    context.setDefaultTimeout(0);
+    const [page, paper] = await Promise.all([plotlyPage(context), context.newPage()]);
+    return { ...rendererOn(page, paper), close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -82,8 +88,7 @@ export async function openRenderer(): Promise<OpenRenderer> {
 /** Where the page asks for plotly.js. Nothing is there: the browser has no network, and is answered from the file. */
 const PLOTLY = "http://localhost:1/plotly.js";
 
-async function plotlyPage(browser: Browser): Promise<Page> {
-  const context = await browser.newContext({ offline: true });
+async function plotlyPage(context: BrowserContext): Promise<Page> {
   // As the text of a script, ten megabytes would take the browser seconds more.
   await context.route(PLOTLY, (route) =>
     route.fulfill({ path: plotlyPath(), contentType: "text/javascript; charset=utf-8" }),
@@ -93,22 +98,30 @@ async function plotlyPage(browser: Browser): Promise<Page> {
   return page;
 }
 
-function rendererOn(page: Page): Renderer {
+/** Figures are drawn on one page, and printed on another while the next is being drawn: each page has a process of its own. */
+function rendererOn(page: Page, paper: Page): Renderer {
+  const drawing = inTurn();
+  const printing = inTurn();
+  const drawn = new WeakMap<Figure, Promise<string>>();
+  const svgOf = (figure: Figure) => {
+    const svg = drawn.get(figure) ?? drawing(async () => svgText(await toImage(page, figure, "svg")));
+    drawn.set(figure, svg);
+    return svg;
+  };
   return {
     async svg(figure) {
-      const url = await toImage(page, figure, "svg");
-      return stableSvg(svgText(url));
+      return stableSvg(await svgOf(figure));
     },
     async png(figure) {
-      const url = await toImage(page, figure, "png");
+      const url = await drawing(() => toImage(page, figure, "png"));
       return Buffer.from(url.slice(url.indexOf(",") + 1), "base64");
     },
     async pdf(figure) {
       const { width, height } = figure.layout;
-      const paper = await page.context().newPage();
-      try {
+      const svg = await svgOf(figure);
+      return printing(async () => {
         await paper.setContent(
-          `<style>@page { margin: 0 } body { margin: 0 } svg { display: block }</style>${svgText(await toImage(page, figure, "svg"))}`,
+          `<style>@page { margin: 0 } body { margin: 0 } svg { display: block }</style>${svg}`,
         );
         return await paper.pdf({
           width: `${width}px`,
@@ -116,9 +129,7 @@ function rendererOn(page: Page): Renderer {
           printBackground: true,
           pageRanges: "1",
         });
-      } finally {
-        await paper.close();
-      }
+      });
     },
   };
 }

@@ -7,7 +7,7 @@ import { toCsv } from "./csv.js";
 import type { Figure } from "./figure.js";
 import { withKeptRenderer } from "./kept-renderer.js";
 import { mail } from "./mail.js";
-import { figurePage } from "./page.js";
+import { figurePage, scriptSource } from "./page.js";
 import { plotlyPath } from "./plotly.js";
 import { recordTables } from "./record-table.js";
 import { headed, mailText, measured } from "./text-table.js";
@@ -16,7 +16,10 @@ import { headed, mailText, measured } from "./text-table.js";
 export type Content = string | Uint8Array;
 
 const FORMATS: Readonly<Record<string, (figure: Figure) => Content | Promise<Content>>> = {
-  ".html": async (figure) => figurePage(figure, await readFile(plotlyPath(), "utf8")),
+  ".html": async (figure) => {
+    const [before, behind] = figurePage(figure);
+    return Buffer.concat([Buffer.from(before), await plotlySource(), Buffer.from(behind)]);
+  },
   ".svg": (figure) => withKeptRenderer((renderer) => renderer.svg(figure)),
   ".png": (figure) => withKeptRenderer((renderer) => renderer.png(figure)),
   ".pdf": (figure) => withKeptRenderer((renderer) => renderer.pdf(figure)),
@@ -25,8 +28,19 @@ const FORMATS: Readonly<Record<string, (figure: Figure) => Content | Promise<Con
   ".txt": figureText,
 };
 
+let plotly: Promise<Buffer> | undefined;
+
+/** Of plotly.js, as it stands in a page; read once. */
+function plotlySource(): Promise<Buffer> {
+  plotly ??= readFile(plotlyPath(), "utf8").then((source) => Buffer.from(scriptSource(source)));
+  return plotly;
+}
+
 /** The endings that a figure can be saved under. */
 export const FIGURE_FORMATS = Object.keys(FORMATS);
+
+/** Those that a browser draws. */
+export const PICTURE_FORMATS: readonly string[] = [".svg", ".png", ".pdf"];
 
 /** What stands in a file with this ending. @throws NoChromiumError for a picture where there is no Chromium */
 export function contentOf(figure: Figure, format: string): Content | Promise<Content> {

@@ -446,7 +446,7 @@ describe("the figure", () => {
     const figure = plotCompare(measuredComparison);
     expect(figure.layout.title.text).toMatch(/^MEASURED: /);
     expect(figure.provenance).toBeNull();
-    for (const text of [JSON.stringify(figure), figureText(figure), figurePage(figure, "")])
+    for (const text of [JSON.stringify(figure), figureText(figure), ...figurePage(figure)])
       expect(text).not.toMatch(/simulated/i);
     expect(figureText(figure)).toMatch(/^MEASURED .*\brow\b/m);
   });

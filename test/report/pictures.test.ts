@@ -9,7 +9,7 @@ import { plotBreakdown } from "../../src/report/breakdown.js";
 import { findChromium, NoChromiumError } from "../../src/report/chromium.js";
 import { display, displayTable, displayText, figureBundle } from "../../src/report/display.js";
 import { plotFastMmio } from "../../src/report/fast-mmio.js";
-import { closeKeptRenderer } from "../../src/report/kept-renderer.js";
+import { closeKeptRenderer, withKeptRenderer } from "../../src/report/kept-renderer.js";
 import { plotlyPath } from "../../src/report/plotly.js";
 import { type Renderer, withRenderer } from "../../src/report/render.js";
 import { EVERY_FIGURE } from "./every-figure.js";
@@ -62,6 +62,17 @@ describe.skipIf(browser === null)(`with Chromium${why}`, () => {
     });
     await expect(failing).rejects.toThrow("drawing failed");
     await expect(other?.svg(plotBreakdown(study))).rejects.toThrow(/closed/);
+  });
+
+  test("drawing that fails takes the browser along, and what others draw meanwhile comes from another", async () => {
+    const drawing = [plotBreakdown(study), plotFastMmio(study)].map((figure) =>
+      withKeptRenderer((renderer) => renderer.svg(figure)),
+    );
+    const failing = withKeptRenderer(async () => {
+      throw new Error("drawing failed");
+    });
+    await expect(failing).rejects.toThrow("drawing failed");
+    expect((await Promise.all(drawing)).map((svg) => svg.slice(0, 5))).toEqual(["<svg ", "<svg "]);
   });
 
   test("no text of a figure lies on another or beyond the figure's edge", async () => {
