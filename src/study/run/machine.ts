@@ -128,7 +128,7 @@ export class Machine {
   }
 
   private ioeventfds(): EventFd[] {
-    return ioeventfdsOf(this.scenario).map(({ field, ...args }) => this.ioeventfd(field, args));
+    return ioeventfdsOf(this.scenario).map((ioeventfd) => this.ioeventfd(ioeventfd));
   }
 
   private doorbells(): EventFd[] {
@@ -149,22 +149,21 @@ export class Machine {
       );
     }
     return Array.from({ length: queues }, (_, queue) =>
-      this.ioeventfd("doorbells", { addr: address + queue * stride, len, datamatch, pio, waiter }),
+      this.ioeventfd({ addr: address + queue * stride, len, datamatch, pio, waiter, field: "doorbells" }),
     );
   }
 
-  private ioeventfd(field: string, args: Omit<ScenarioIoeventfd, "field">): EventFd {
+  private ioeventfd({ addr, len, datamatch, pio, waiter, field }: ScenarioIoeventfd): EventFd {
     const flags =
-      (args.pio ? KVM_IOEVENTFD_FLAG_PIO : 0) |
-      (args.datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
-    const fd = this.vm.eventfd(args.waiter);
+      (pio ? KVM_IOEVENTFD_FLAG_PIO : 0) | (datamatch === undefined ? 0 : KVM_IOEVENTFD_FLAG_DATAMATCH);
+    const fd = this.vm.eventfd(waiter);
     try {
-      this.vm.kvmIoeventfd({ ...args, flags, fd });
+      this.vm.kvmIoeventfd({ addr, len, datamatch, flags, fd });
     } catch (error) {
       // Not every kernel and bus has ioeventfds of any length.
-      if (args.len === 0 && error instanceof KvmError && error.errno === "EINVAL")
-        throw this.refused(`${field}.len`, args.len, error);
-      throw this.refused(field, args, error);
+      if (len === 0 && error instanceof KvmError && error.errno === "EINVAL")
+        throw this.refused(`${field}.len`, len, error);
+      throw this.refused(field, { addr, len, datamatch, pio, waiter }, error);
     }
     return this.vm.eventfdCtxFdget(fd);
   }

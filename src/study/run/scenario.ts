@@ -95,13 +95,13 @@ export interface ScenarioIoeventfd extends Omit<ParsedScenario["ioeventfds"][num
 
 /** Each ioeventfd of a scenario, in the order of the entries; one entry may stand for several. */
 export function ioeventfdsOf({ ioeventfds }: Pick<ParsedScenario, "ioeventfds">): ScenarioIoeventfd[] {
-  return ioeventfds.flatMap(({ count, stride, ...first }, entry) =>
-    Array.from({ length: count }, (_, index) => ({
-      ...first,
-      addr: first.addr + index * stride,
-      field: `ioeventfds[${entry}]`,
-    })),
-  );
+  const all: ScenarioIoeventfd[] = [];
+  for (const [entry, { addr, len, datamatch, pio, waiter, count, stride }] of ioeventfds.entries()) {
+    const field = `ioeventfds[${entry}]`;
+    for (let index = 0; index < count; index++)
+      all.push({ addr: addr + index * stride, len, datamatch, pio, waiter, field });
+  }
+  return all;
 }
 
 export function isDoorbellOp(op: ScenarioAccess["op"]): op is (typeof DOORBELL_OPS)[number] {
