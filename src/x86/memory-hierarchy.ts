@@ -15,8 +15,9 @@ const PHYSICAL = 1 << 14;
 export class LineRun {
   private readonly lows: Int32Array;
   private readonly highs: Int32Array;
-  /** Where each was in L1D when it was referenced last. */
+  /** Where each was in L1D and in L2 when it was referenced last. */
   private readonly places: Int32Array;
+  private readonly placesInL2: Int32Array;
 
   /**
    * @param pfns page frame number of each, below 2^32
@@ -30,23 +31,31 @@ export class LineRun {
     this.lows = Int32Array.from(pfns, (pfn, index) => lineLow(pfn | 0, lines[index]));
     this.highs = Int32Array.from(pfns, (pfn) => lineHigh(pfn | 0, 0));
     this.places = new Int32Array(pfns.length);
+    this.placesInL2 = new Int32Array(pfns.length);
   }
 
   /** References the lines from `first` to before `end`. */
   reference(first: number, end: number): void {
-    const { hierarchy, lows, highs, places } = this;
-    const { l1d } = hierarchy;
+    const { hierarchy, lows, highs, places, placesInL2 } = this;
+    const { l1d, l2 } = hierarchy;
     for (let index = first; ; index++) {
       index = l1d.useRun(lows, highs, places, index, end) | 0;
       if (index >= end) return;
-      places[index] = hierarchy.bring(lows[index], highs[index]);
+      const low = lows[index];
+      const high = highs[index];
+      let place = l1d.lookup(low, high, high) | 0;
+      if (place === ABSENT) {
+        if (!l2.useAt(placesInL2[index], low, high)) placesInL2[index] = hierarchy.bringToL2(low, high);
+        place = l1d.insert(low, high) | 0;
+      }
+      places[index] = place;
     }
   }
 }
 
 export class MemoryHierarchy {
   readonly l1d: SetAssociativeStore;
-  private readonly l2: SetAssociativeStore;
+  readonly l2: SetAssociativeStore;
   private readonly l3: SetAssociativeStore;
   private readonly inclusive: boolean;
 
@@ -72,13 +81,13 @@ export class MemoryHierarchy {
     return this.referenceBehindL1(low, high) | 0;
   }
 
-  /** As `reference()`, of a key; returns where the line is in L1D. */
-  bring(low: number, high: number): Place {
-    const { l1d } = this;
-    const place = l1d.lookup(low, high, high) | 0;
+  /** References a line, by its key, where L1D does not have it, but leaves it to the caller to fill L1D. Returns its place in L2. */
+  bringToL2(low: number, high: number): Place {
+    const { l2 } = this;
+    const place = l2.lookup(low, high, high) | 0;
     if (place !== ABSENT) return place;
-    this.referenceBehindL1(low, high);
-    return l1d.find(low, high, high);
+    this.bringToL3(low, high);
+    return l2.insert(low, high) | 0;
   }
 
   /** Leaves the memory of the largest cache to another hierarchy of the same size. Nothing is referenced any more. */
@@ -96,19 +105,23 @@ export class MemoryHierarchy {
   }
 
   private referenceBehindL1(low: number, high: number): number {
-    const { l1d, l2, l3 } = this;
+    const { l1d, l2 } = this;
     let level = 1;
     if ((l2.lookup(low, high, high) | 0) === ABSENT) {
-      level = 2;
-      if ((l3.lookup(low, high, high) | 0) === ABSENT) {
-        level = 3;
-        l3.insert(low, high);
-        if (this.inclusive && l3.evictedHigh !== 0) this.evictInner(l3.evictedLow, l3.evictedHigh);
-      }
+      level = this.bringToL3(low, high) | 0;
       l2.insert(low, high);
     }
     l1d.insert(low, high);
     return level;
+  }
+
+  /** Returns the level that had the line: 2 = L3, 3 = DRAM. */
+  private bringToL3(low: number, high: number): number {
+    const { l3 } = this;
+    if ((l3.lookup(low, high, high) | 0) !== ABSENT) return 2;
+    l3.insert(low, high);
+    if (this.inclusive && l3.evictedHigh !== 0) this.evictInner(l3.evictedLow, l3.evictedHigh);
+    return 3;
   }
 
   /** What leaves L3 leaves L1D and L2. */

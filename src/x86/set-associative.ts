@@ -7,7 +7,8 @@
  *
  * Hardware compares all ways of a set at once. A program would do it one by one, most often to find nothing; so an index
  * says for each of its buckets which entry it holds, or how many. It is exact, and only saves time: what is held, and what
- * makes room for what, is decided by the sets.
+ * makes room for what, is decided by the sets. Of a large store, a set takes fewer lines of the real cache than an index and an
+ * entry: its index has two buckets, which always say that there are many.
  *
  * What an operation must know of the store is in fields, which V8 reads without a check, and so is the clock: a word of an
  * array that was just written is slow to read. `| 0` tells V8 that a sum, or what a call returns, is an integer of the
@@ -101,9 +102,13 @@ const INDEX = LINE;
 
 /** Buckets of the index for each entry, at least: a bucket with more than one costs a search of the set. */
 const BUCKETS = 2.5;
+/** Most entries of a store with an index. */
+const INDEXED = 2048;
+/** In a bucket: more than one key, and none to be entered in place of it. */
+const MANY = -2;
 
 /** Integers of an array that is worth keeping: those of a last-level cache are. */
-const LARGE = 2 ** 18;
+const LARGE = 2 ** 17;
 /**
  * Arrays that stores had which are needed no more, all of one length, and cleared. To have the system give new megabytes takes
  * longer than a short run.
@@ -125,6 +130,7 @@ export class SetAssociativeStore {
   evictedLow = 0;
   evictedHigh = 0;
 
+  private readonly isIndexed: boolean;
   /** What takes a product of 32 bits to a bucket. */
   private readonly shift: number;
   private readonly policy: number;
@@ -171,7 +177,8 @@ export class SetAssociativeStore {
     if (hash === "page" && (sets & PAGE_LINES) !== 0)
       throw new RangeError(`sets = ${sets}: a hash needs a multiple of 64`);
     const stride = STORED + stored;
-    const bucketBits = Math.ceil(Math.log2(BUCKETS * entries));
+    this.isIndexed = entries <= INDEXED;
+    const bucketBits = this.isIndexed ? Math.ceil(Math.log2(BUCKETS * entries)) : 1;
     this.shift = 32 - bucketBits;
     this.policy = policy;
     this.first = INDEX + Math.max(LINE, 2 ** bucketBits);
@@ -182,6 +189,7 @@ export class SetAssociativeStore {
     this.sets = sets;
     this.setMask = hash === "none" ? maskOf(sets) : hash === "page" ? BY_PAGE_HASH : BY_LINE_HASH;
     this.cells = cleared(this.end + (isTree ? entries : 0));
+    if (!this.isIndexed) this.cells.fill(MANY, INDEX, INDEX + 2);
     this.notes = new Int32Array(this.cells.length < LARGE ? NOTED : NOTED_OF_LARGE);
   }
 
@@ -225,6 +233,14 @@ export class SetAssociativeStore {
     return place;
   }
 
+  /** Whether a place holds the key, which then counts as used. */
+  useAt(place: Place, low: number, high: number): boolean {
+    const { cells } = this;
+    if (cells[place] !== low || cells[(place + HIGH) | 0] !== high) return false;
+    this.use(place);
+    return true;
+  }
+
   /**
    * Counts the keys from `from` to before `end` of a list as used, one after the other, up to the first that is not where it
    * was last: at `places`. Returns its index, or `end`. In a store that is not lru it is the first.
@@ -259,14 +275,16 @@ export class SetAssociativeStore {
       const { fills, notes } = this;
       if (fills < notes.length) notes[fills] = place;
       if (fills <= notes.length) this.fills = fills + 1;
-    } else {
+    } else if (this.isIndexed) {
       const evictedBucket = (INDEX + (Math.imul(evictedLow | 0, GOLDEN) >>> shift)) | 0;
       const rest = cells[evictedBucket];
       cells[evictedBucket] = rest > 0 ? 0 : (rest + 1) | 0;
     }
-    const bucket = (INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0;
-    const held = cells[bucket];
-    cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
+    if (this.isIndexed) {
+      const bucket = (INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0;
+      const held = cells[bucket];
+      cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
+    }
 
     if (policy <= FIFO) this.stamp(place);
     else if (policy === BIP) this.stampBimodally(place);
@@ -328,14 +346,14 @@ export class SetAssociativeStore {
   }
 
   clear(): void {
-    const { cells, fills, notes, first, end, stride } = this;
+    const { cells, fills, notes, first, end, stride, isIndexed } = this;
     this.fills = 0;
     if (fills <= notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         cells[place + HIGH] = 0;
         cells[place + STAMP] = 0;
-        cells[this.bucketOf(cells[place])] = 0;
+        if (isIndexed) cells[this.bucketOf(cells[place])] = 0;
       }
       return;
     }
@@ -343,14 +361,16 @@ export class SetAssociativeStore {
       cells[place + HIGH] = 0;
       cells[place + STAMP] = 0;
     }
-    cells.fill(0, INDEX, first);
+    if (isIndexed) cells.fill(0, INDEX, first);
   }
 
   private empty(place: Place): void {
     const { cells } = this;
-    const bucket = this.bucketOf(cells[place]);
-    const held = cells[bucket];
-    cells[bucket] = held > 0 ? 0 : held + 1;
+    if (this.isIndexed) {
+      const bucket = this.bucketOf(cells[place]);
+      const held = cells[bucket];
+      cells[bucket] = held > 0 ? 0 : held + 1;
+    }
     cells[place + HIGH] = 0;
     cells[place + STAMP] = 0;
   }

@@ -175,8 +175,7 @@ describe("the footprint of an exit handler", () => {
     const { cpu } = machine(null).vm.vcpu;
     const { hierarchy } = cpu;
     let touched: number[] = [];
-    // None is ever where it was.
-    hierarchy.bring = (line) => {
+    hierarchy.bringToL2 = (line) => {
       touched.push(line);
       return ABSENT;
     };
@@ -184,6 +183,7 @@ describe("the footprint of an exit handler", () => {
       fc.property(sizes, ([pages, lines]) => {
         const footprint = new ExitHandlerFootprint({ ...NOTHING, lines, pages });
         footprint.touchKernel(cpu);
+        hierarchy.evictL1();
         touched = [];
         footprint.touchKernel(cpu);
         const ofPages = touched.filter((line) => line >= 0x200 * 64);

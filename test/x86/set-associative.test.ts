@@ -96,12 +96,19 @@ describe("a set-associative store", () => {
     "takes over the memory of one of its size that was released, empty (%s)",
     (replacement) => {
       const size = { entries: 2 ** 16, ways: 16 };
-      const { store } = new TestStore(size, replacement);
-      for (let key = 0; key < 1000; key++) store.insert(key, HIGH);
-      store.release();
-      const other = new SetAssociativeStore(size, 0, replacement);
-      expect(other.cells === store.cells).toBe(true);
-      expect(other.cells.every((cell) => cell === 0)).toBe(true);
+      // Keys of two sets, more than they have ways, and once more than are noted.
+      const keys = (count: number) => Array.from({ length: count }, (_, n) => 4096 * (n >> 1) + (n % 2));
+      for (const filled of [100, 20_000]) {
+        const fresh = new SetAssociativeStore(size, 0, replacement);
+        const places = keys(100).map((key) => fresh.insert(key, HIGH));
+        const { store } = new TestStore(size, replacement);
+        for (let n = 0; n < filled; n++) store.insert(n % 3 === 0 ? n : 4096 * n, HIGH);
+        store.release();
+        const other = new SetAssociativeStore(size, 0, replacement);
+        expect(other.cells === store.cells).toBe(true);
+        expect(keys(100).map((key) => other.find(key, HIGH, HIGH))).toEqual(new Array(100).fill(ABSENT));
+        expect(keys(100).map((key) => other.insert(key, HIGH))).toEqual(places);
+      }
     },
   );
 
