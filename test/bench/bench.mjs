@@ -1,16 +1,30 @@
 /**
- * `npm run bench`: how fast src/x86 is, beside a C++ program of the same model, and what a second worker is worth to a sweep.
- * `--json` prints JSON instead of tables.
- * Fails when a row does not do what its name says, or does not count the same on both sides.
+ * `npm run bench`: how fast the model is, beside a C++ program of the same model, and what else takes a user's time.
+ *
+ * `npm run bench -- "fast MMIO kick"` measures that row only, and several names several. `--json` prints JSON with all samples
+ * in place of tables; `--long` has the row "length" run for a billion accesses. Fails when a row does not do what its name
+ * says, or does not count the same on all sides.
  */
+import { parseArgs } from "node:util";
 import { ensureBuild } from "../../src/setup/compile.mjs";
 import { installDependencies } from "../../src/setup/dependencies.mjs";
 import { exclusively } from "../../src/setup/lock.mjs";
+import { fail } from "../../src/setup/project.mjs";
 
+const { values, positionals } = argumentsOf();
 await exclusively(async () => {
   await installDependencies();
   await ensureBuild();
 });
 // Only now is there a compiled package to import.
 const { bench } = await import("./report.mjs");
-await bench(process.argv.includes("--json"));
+await bench(positionals, values);
+
+function argumentsOf() {
+  const flag = /** @type {const} */ ({ type: "boolean", default: false });
+  try {
+    return parseArgs({ options: { json: flag, long: flag }, allowPositionals: true });
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error));
+  }
+}

@@ -1,47 +1,114 @@
 /**
- * The rows of `npm run bench`, no time taken: each does what its name says, and the C++ program counts the same. Simulator
+ * The rows of `npm run bench`, no time asked: each does what its name says, and the C++ program counts the same. Simulator
  * and loops are the compiled ones, as `npm test` leaves them in dist/.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MIXED, ROWS } from "./rows.mjs";
-import { measureSimulated } from "./simulated.mjs";
-import { measureSweep, SWEEP } from "./sweep.mjs";
-import { COMPILERS, compiler, compileYardstick, measureYardstick } from "./yardstick.mjs";
+import { lengthRow } from "./long.mjs";
+import { didText, measureRow, type Row, runSide, type Sample, UntrueRow } from "./measure.mjs";
+import { memoryRow } from "./memory.mjs";
+import { checkedRow, recordedRow } from "./observed.mjs";
+import { MODEL_ROWS, modelRow, rowNames } from "./rows.mjs";
+import { startRow } from "./start.mjs";
+import { sweepRow } from "./sweep.mjs";
+import { COMPILERS, compiler, compileYardstick } from "./yardstick.mjs";
 
-const FEW = 50_000;
+const FEW = 20_000;
 /** So many that they do not fit L3, which then evicts from L1 and L2. */
 const MANY = 1_000_000;
 
-describe("a row of the benchmark", () => {
-  it.each(ROWS)("does what its name says: $name", (row) => {
-    expect(measureSimulated(row, FEW).counts).toSatisfy((counts) => row.isTrue(counts, FEW));
-  });
-});
+/** What each side did, once. */
+async function did(row: Row): Promise<Sample["did"][]> {
+  const all: Sample["did"][] = [];
+  for (const side of row.sides) all.push((await runSide(row, side)).did);
+  return all;
+}
 
-describe("the benchmark's sweep", () => {
-  it("runs all its points, with one worker and with two, to the same bytes", async () => {
-    const [one, two] = [await measureSweep(1, 1000), await measureSweep(2, 1000)];
-    expect([one.points, two.points]).toEqual([SWEEP.seeds, SWEEP.seeds]);
-    expect(two.results).toBe(one.results);
-  });
-});
-
-describe.skipIf(compiler === null)(`the yardstick (needs one of ${COMPILERS.join(", ")} on PATH)`, () => {
+describe("a row of the model", () => {
   let folder: string;
-  let program: string;
+  let program: string | null = null;
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "exitlab-bench-"));
-    program = compileYardstick(compiler as string, folder);
+    if (compiler !== null) program = compileYardstick(compiler, folder);
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  const cases = [...ROWS.map((row) => ({ row, iterations: FEW })), { row: MIXED, iterations: MANY }];
+  const cases = MODEL_ROWS.map((row) => ({ row, iterations: row.name === "mixed accesses" ? MANY : FEW }));
 
-  it.each(cases)("counts and returns the same: $row.name, $iterations times", ({ row, iterations }) => {
-    const { counts, digest } = measureSimulated(row, iterations);
-    expect(measureYardstick(program, row, iterations)).toMatchObject({ counts, digest });
+  const inCpp =
+    compiler === null ? `needs one of ${COMPILERS.join(", ")} on PATH to do so in C++` : "in C++, too";
+
+  it.each(cases)(
+    `does what its name says, ${inCpp}: $row.name, $iterations times`,
+    async ({ row, iterations }) => {
+      const [first, ...others] = (await did(modelRow(row, program, iterations))).map(didText);
+      for (const other of others) expect(other).toBe(first);
+    },
+  );
+});
+
+describe("a row of the benchmark", () => {
+  it.each([
+    checkedRow("fast MMIO kick", FEW),
+    checkedRow("mixed guest", FEW),
+    recordedRow("fast MMIO kick", FEW),
+    recordedRow("mixed guest", FEW),
+    sweepRow(1000),
+    startRow(),
+  ])("does the same on all sides: $name", async (row) => {
+    const [first, ...others] = await did(row);
+    for (const other of others) expect(other).toEqual(first);
+  });
+
+  it.each([lengthRow(FEW), memoryRow(FEW)])("does not grow: $name", async (row) => {
+    await expect(did(row)).resolves.toHaveLength(row.sides.length);
+  });
+
+  it("has a name of its own", () => {
+    expect(new Set(rowNames()).size).toBe(rowNames().length);
+  });
+});
+
+describe("the measurement of a row", () => {
+  const turns: string[] = [];
+  const side = (name: string, times: readonly number[], count: number) => {
+    let run = 0;
+    return {
+      name,
+      run: async () => {
+        turns.push(name);
+        await null;
+        return { time: times[run++], did: { count } };
+      },
+    };
+  };
+  const row: Row = {
+    name: "test",
+    unit: "ns",
+    of: "access",
+    runs: 3,
+    // The first run of each is no sample.
+    sides: [side("one", [9, 1, 2, 4], 1), side("two", [9, 3, 2, 20], 1)],
+    alike: true,
+    isTrue: ({ count }) => count > 0,
+  };
+
+  it("takes turns, run by run, and has the median of the runs and of their ratios", async () => {
+    const { sides } = await measureRow(row);
+    expect(turns).toEqual(["one", "two", "one", "two", "one", "two", "one", "two"]);
+    expect(sides[0]).toMatchObject({ time: { median: 2, low: 1, high: 4 }, ratio: null });
+    expect(sides[1]).toMatchObject({
+      time: { median: 3, low: 2, high: 20 },
+      ratio: { median: 3, low: 1, high: 5 },
+    });
+  });
+
+  it("refuses a row that is not what it did, and sides that differ", async () => {
+    const untrue = { ...row, sides: [side("none", [1, 1, 1, 1], 0)] };
+    await expect(measureRow(untrue)).rejects.toThrow(UntrueRow);
+    const unlike = { ...row, sides: [side("one", [1, 1, 1, 1], 1), side("more", [1, 1, 1, 1], 2)] };
+    await expect(measureRow(unlike)).rejects.toThrow("test differs: one count 1; more count 2");
   });
 });

@@ -1,185 +1,148 @@
-/** The benchmark itself: measures each row on both sides in turn, and prints the tables. */
+/** The benchmark itself: measures the rows that were asked for, and prints them. */
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { textTable, wrapText } from "../../dist/report/text-table.js";
 import { fail } from "../../src/setup/project.mjs";
-import { model, ROWS } from "./rows.mjs";
-import { measureSimulated } from "./simulated.mjs";
-import { measureSweep, SWEEP } from "./sweep.mjs";
-import { COMPILERS, compiler, compileYardstick, FLAGS, measureYardstick, versionOf } from "./yardstick.mjs";
-
-/** Runs of each side. They alternate, so that what else the machine does meets both. */
-const RUNS = 11;
-const SWEEP_RUNS = 5;
+import { didText, measureRow, UntrueRow } from "./measure.mjs";
+import { model } from "./processor-rows.mjs";
+import { allRows, CPP, MODEL_ROWS, rowNames, TYPESCRIPT } from "./rows.mjs";
+import { COMPILERS, compiler, compileYardstick, FLAGS, versionOf } from "./yardstick.mjs";
 
 /**
- * @typedef {object} Times in nanoseconds per access, or seconds of a sweep, one for each run
- * @property {number} median
- * @property {number} low
- * @property {number} high
- * @property {readonly number[]} runs
+ * @typedef {import("./measure.mjs").Figures} Figures
+ * @typedef {import("./measure.mjs").MeasuredRow} MeasuredRow
+ * @typedef {import("./measure.mjs").MeasuredSide} MeasuredSide
  *
- * @typedef {object} Result
- * @property {string} name
- * @property {number} accesses
- * @property {Times} typescript
- * @property {Times | null} yardstick
- * @property {number | null} ratio TypeScript to C++: median of the runs' own, because both sides of a run meet the same machine
- * @property {import("./rows.mjs").Counts} counts
- *
- * @typedef {import("../../dist/report/text-table.js").TextColumn<Result>} Column
+ * @typedef {object} Line of a row itself, or of one of its sides
+ * @property {MeasuredRow} row
+ * @property {MeasuredSide | null} side
  */
 
-/** @param {boolean} asJson */
-export async function bench(asJson) {
+/**
+ * @param {readonly string[]} names of rows; none: all
+ * @param {{ json: boolean, long: boolean }} options
+ */
+export async function bench(names, { json, long }) {
+  const known = rowNames();
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) fail(`no row is called "${unknown}"; the rows are:\n  ${known.join("\n  ")}`);
   const folder = mkdtempSync(join(os.tmpdir(), "exitlab-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true }));
   const yardstick = compiler === null ? null : compileYardstick(compiler, folder);
   const machine = {
     processor: os.cpus()[0].model,
     cores: os.cpus().length,
+    memory: os.totalmem(),
     node: process.version,
     compiler: compiler === null ? null : versionOf(compiler),
+    flags: FLAGS,
   };
-  const results = ROWS.map((row) => measure(row, yardstick));
-  const sweeps = await measureSweeps();
-  console.log(
-    asJson
-      ? JSON.stringify({ machine, model, results, sweeps }, null, 2)
-      : `${text(machine, results)}\n\n${sweepText(sweeps)}`,
-  );
-}
-
-/**
- * @typedef {object} Sweeps
- * @property {Times} one Seconds with one worker.
- * @property {Times} two Seconds with two.
- * @property {number} ratio Median of the runs' own.
- *
- * @returns {Promise<Sweeps>}
- */
-async function measureSweeps() {
-  /** @type {number[]} */
-  const one = [];
-  /** @type {number[]} */
-  const two = [];
-  for (let run = 0; run < SWEEP_RUNS; run++) {
-    const [alone, both] = [await measureSweep(1), await measureSweep(2)];
-    if (alone.points !== SWEEP.seeds || both.points !== SWEEP.seeds || alone.results !== both.results)
-      fail(`the sweep is not what it says: ${alone.points} and ${both.points} of ${SWEEP.seeds} points`);
-    one.push(alone.seconds);
-    two.push(both.seconds);
+  /** @type {MeasuredRow[]} */
+  const rows = [];
+  for (const row of allRows(yardstick, long)) {
+    if (names.length > 0 && !names.includes(row.name)) continue;
+    try {
+      rows.push(await measureRow(row));
+    } catch (error) {
+      if (!(error instanceof UntrueRow)) throw error;
+      fail(error.message);
+    }
   }
-  const ratio = medianOf(one.map((seconds, run) => seconds / two[run]));
-  return { one: timesOf(one), two: timesOf(two), ratio };
-}
-
-/** @param {Sweeps} sweeps */
-function sweepText({ one, two, ratio }) {
-  const { seeds, base } = SWEEP;
-  const seconds = (/** @type {Times} */ { median, low, high }) =>
-    `${median.toFixed(2)} s (${low.toFixed(2)}..${high.toFixed(2)})`;
-  return wrapText(
-    `A sweep of ${seeds} points of ${base.accesses} accesses, the same bytes each time: 1 worker ${seconds(one)}, ` +
-      `2 workers ${seconds(two)}, ${ratio.toFixed(2)} times as fast; medians of ${SWEEP_RUNS} runs, of their ratios the last.`,
-  );
-}
-
-/**
- * @param {import("./rows.mjs").Row} row
- * @param {string | null} yardstick
- * @returns {Result}
- */
-function measure(row, yardstick) {
-  const { name, iterations } = row;
-  // The first run settles what the row does, and gives node the time to compile it; it is not timed.
-  const { counts, digest } = measureSimulated(row, iterations);
-  const did = `${nonZero(counts)}, digest ${digest}`;
-  if (!row.isTrue(counts, iterations)) fail(`${name} is not what it did: ${did}`);
-  const simulated = [];
-  const compiled = [];
-  for (let run = 0; run < RUNS; run++) {
-    simulated.push(measureSimulated(row, iterations).nanoseconds / iterations);
-    if (yardstick === null) continue;
-    const other = measureYardstick(yardstick, row, iterations);
-    const otherDid = `${nonZero(other.counts)}, digest ${other.digest}`;
-    if (otherDid !== did) fail(`${name} differs: TypeScript ${did}; C++ ${otherDid}`);
-    compiled.push(other.nanoseconds / iterations);
-  }
-  return resultOf(name, iterations, simulated, compiled, counts);
-}
-
-/**
- * @param {string} name
- * @param {number} accesses
- * @param {readonly number[]} simulated
- * @param {readonly number[]} compiled empty without a compiler
- * @param {import("./rows.mjs").Counts} counts
- * @returns {Result}
- */
-function resultOf(name, accesses, simulated, compiled, counts) {
-  const typescript = timesOf(simulated);
-  const yardstick = compiled.length === 0 ? null : timesOf(compiled);
-  const ratio = yardstick === null ? null : medianOf(simulated.map((time, run) => time / compiled[run]));
-  return { name, accesses, typescript, yardstick, ratio, counts };
-}
-
-/**
- * @param {readonly number[]} runs
- * @returns {Times}
- */
-function timesOf(runs) {
-  return { median: medianOf(runs), low: Math.min(...runs), high: Math.max(...runs), runs };
-}
-
-/** @param {readonly number[]} runs an odd number of them */
-const medianOf = (runs) => runs.toSorted((a, b) => a - b)[(runs.length - 1) / 2];
-
-/** The counts that are not 0, by the ledger's names. @param {import("./rows.mjs").Counts} counts */
-function nonZero(counts) {
-  const counted = Object.entries(counts).filter(([, count]) => count !== 0);
-  return counted.map(([name, count]) => `${name} ${count}`).join(", ") || "nothing counted";
+  console.log(json ? JSON.stringify({ machine, model, rows }, null, 2) : text(machine, rows));
 }
 
 /**
  * @param {{ processor: string, cores: number, node: string, compiler: string | null }} machine
- * @param {readonly Result[]} results
+ * @param {readonly MeasuredRow[]} rows
  */
-function text({ processor, cores, node, compiler: version }, results) {
-  const columns = [
-    column("row", ({ name }) => name, "left"),
-    column("M/s", ({ typescript }) => (1000 / typescript.median).toFixed(2)),
-    column("ns", ({ typescript }) => ns(typescript.median)),
-    column("min..max", ({ typescript }) => spread(typescript)),
-  ];
-  if (version !== null) {
-    columns.push(
-      column("C++ ns", ({ yardstick }) => (yardstick === null ? "" : ns(yardstick.median))),
-      column("min..max", ({ yardstick }) => (yardstick === null ? "" : spread(yardstick))),
-      column("TS/C++", ({ ratio }) => ratio?.toFixed(2) ?? ""),
-    );
-  }
+function text({ processor, cores, node, compiler: version }, rows) {
+  const ofModel = rows.filter(({ name }) => MODEL_ROWS.some((row) => row.name === name));
+  const others = rows.filter((row) => !ofModel.includes(row));
   return [
     wrapText(`${processor}, ${cores} cores, node ${node}, simulating ${model}`),
     version === null
       ? `no C++ compiler (${COMPILERS.join(", ")}) on PATH: nothing to compare with`
       : wrapText(`C++: ${version}, ${FLAGS.join(" ")}`),
+    ...(ofModel.length === 0 ? [] : [modelText(ofModel)]),
+    ...(others.length === 0 ? [] : [othersText(others)]),
+    ...rows.map(didOf),
+  ].join("\n\n");
+}
+
+/** @param {readonly MeasuredRow[]} rows */
+function modelText(rows) {
+  /** @type {(name: string) => (row: MeasuredRow) => MeasuredSide | undefined} */
+  const sideOf = (name) => (row) => row.sides.find((side) => side.name === name);
+  const [typescript, cpp] = [sideOf(TYPESCRIPT), sideOf(CPP)];
+  /** @type {(header: string, text: (row: MeasuredRow) => string | undefined, align?: "left" | "right") => Column<MeasuredRow>} */
+  const column = (header, cell, align = "right") => ({ header, align, text: (row) => cell(row) ?? "" });
+  return [
     wrapText(
-      `Millions of accesses a second and nanoseconds per access: medians of ${RUNS} runs, TS/C++ that of their ratios.`,
+      `Millions of accesses a second and nanoseconds per access: medians of ${rows[0].sides[0].time.samples.length} runs, ` +
+        "TS/C++ that of their ratios.",
     ),
-    textTable(columns, results),
-    ...results.map(({ name, accesses, counts }) =>
-      wrapText(`${name}: ${accesses} times; ${nonZero(counts)}`),
+    textTable(
+      [
+        column("row", ({ name }) => name, "left"),
+        column("M/s", (row) => rate(typescript(row))),
+        column("ns", (row) => figure(typescript(row)?.time.median)),
+        column("min..max", (row) => spread(typescript(row)?.time)),
+        column("C++ ns", (row) => figure(cpp(row)?.time.median)),
+        column("min..max", (row) => spread(cpp(row)?.time)),
+        column("TS/C++", (row) => typescript(row)?.ratio?.median.toFixed(2)),
+      ],
+      rows,
     ),
   ].join("\n\n");
 }
 
-/** @type {(header: string, text: (row: Result) => string, align?: "left" | "right") => Column} */
-const column = (header, text, align = "right") => ({ header, align, text });
+/**
+ * @template Row
+ * @typedef {import("../../dist/report/text-table.js").TextColumn<Row>} Column
+ */
 
-/** Nanoseconds, with a decimal where it matters. @param {number} value */
-const ns = (value) => value.toFixed(value < 100 ? 1 : 0);
+/** @param {readonly MeasuredRow[]} rows */
+function othersText(rows) {
+  /** @type {(header: string, text: (line: Line) => string | null | undefined, align?: "left" | "right") => Column<Line>} */
+  const column = (header, cell, align = "right") => ({ header, align, text: (line) => cell(line) ?? "" });
+  return [
+    wrapText("Medians of the runs; ratios are to the first side of a row, medians of the runs' own."),
+    textTable(
+      [
+        column("row and sides", ({ row, side }) => (side === null ? row.name : `- ${side.name}`), "left"),
+        column("time", ({ row, side }) => side && `${figure(side.time.median)} ${row.unit}`),
+        column("min..max", ({ side }) => side && spread(side.time)),
+        column("ratio", ({ side }) => side?.ratio?.median.toFixed(2)),
+        column("asked", asked, "left"),
+      ],
+      rows.flatMap((row) => [{ row, side: null }, ...row.sides.map((side) => ({ row, side }))]),
+    ),
+  ].join("\n\n");
+}
 
-/** @param {Times} times */
-const spread = ({ low, high }) => `${ns(low)}..${ns(high)}`;
+/** The bounds of a ratio, and whether it is within them. @param {Line} line */
+function asked({ row: { bounds }, side }) {
+  if (bounds === undefined || !side?.ratio) return undefined;
+  const [low, high] = bounds;
+  const { median } = side.ratio;
+  return `${low === 0 ? `<= ${high}` : `${low}..${high}`}: ${low <= median && median <= high ? "yes" : "no"}`;
+}
+
+/** What a run did, or a run of each side where they differ. @param {MeasuredRow} row */
+function didOf({ name, of, sides }) {
+  const texts = sides.map(({ did }) => didText(did));
+  if (texts.every((one) => one === texts[0])) return wrapText(`${name}, times per ${of}: ${texts[0]}`);
+  return sides
+    .map((side, index) => wrapText(`${name}, ${side.name}, times per ${of}: ${texts[index]}`))
+    .join("\n\n");
+}
+
+/** @param {MeasuredSide | undefined} side */
+const rate = (side) => side && (1000 / side.time.median).toFixed(2);
+
+/** With three digits, or as many as it has before the point. @param {number | undefined} value */
+const figure = (value) => value?.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+
+/** @param {Figures | undefined} figures */
+const spread = (figures) => figures && `${figure(figures.low)}..${figure(figures.high)}`;

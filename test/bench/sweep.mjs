@@ -1,4 +1,5 @@
 /** A sweep with one worker and with two, in turn: how much the second is worth. */
+import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
@@ -27,20 +28,32 @@ export const SWEEP = /** @type {const} */ ({
 });
 
 /**
- * @typedef {object} SweepRun
- * @property {number} seconds
- * @property {number} points That were run, none of them failed.
- * @property {string} results The bytes of the result file.
+ * @param {number} [accesses] of each point
+ * @returns {import("./measure.mjs").Row}
  */
+export function sweepRow(accesses = /** @type {number} */ (SWEEP.base.accesses)) {
+  return {
+    name: "sweep",
+    unit: "s",
+    of: "sweep",
+    runs: 5,
+    sides: [1, 2].map((workers) => ({
+      name: workers === 1 ? "1 worker" : `${workers} workers`,
+      run: () => measureSweep(workers, accesses),
+    })),
+    alike: true,
+    isTrue: ({ points, failed }) => points === SWEEP.seeds && failed === 0,
+  };
+}
 
 /**
  * Runs the sweep from nothing.
  *
  * @param {number} workers
- * @param {number} [accesses] of each point
- * @returns {Promise<SweepRun>}
+ * @param {number} accesses
+ * @returns {Promise<import("./measure.mjs").Sample>}
  */
-export async function measureSweep(workers, accesses = /** @type {number} */ (SWEEP.base.accesses)) {
+async function measureSweep(workers, accesses) {
   const out = mkdtempSync(join(os.tmpdir(), "exitlab-bench-"));
   try {
     const begin = performance.now();
@@ -48,8 +61,12 @@ export async function measureSweep(workers, accesses = /** @type {number} */ (SW
       { ...SWEEP, base: { ...SWEEP.base, accesses } },
       { out, executor: new LocalExecutor(workers) },
     );
-    const seconds = (performance.now() - begin) / 1000;
-    return { seconds, points: ran - failed.length, results: readFileSync(String(results), "utf8") };
+    const time = (performance.now() - begin) / 1000;
+    const digest = createHash("sha256")
+      .update(readFileSync(String(results)))
+      .digest()
+      .readUIntBE(0, 6);
+    return { time, did: { points: ran, failed: failed.length, accesses, digest } };
   } finally {
     rmSync(out, { recursive: true });
   }

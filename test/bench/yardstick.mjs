@@ -1,8 +1,12 @@
-/** The yardstick's side of the benchmark: compiles yardstick.cpp and runs it for a row. */
+/** The yardstick's side of the benchmark: compiles the C++ program and runs it for a row. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { accessesOf } from "../../dist/study/run/drawn-guest.js";
 import { which } from "../../src/setup/project.mjs";
-import { geometry, warmUpOf } from "./rows.mjs";
+import { eventfdsOf } from "./guest.mjs";
+import { geometry, warmUpOf } from "./processor-rows.mjs";
+
+/** @typedef {import("./processor-rows.mjs").Measurement} Measurement */
 
 export const COMPILERS = ["c++", "g++", "clang++"];
 export const FLAGS = ["-std=c++17", "-O3"];
@@ -25,21 +29,64 @@ export const versionOf = (command) => run(command, ["--version"]).split("\n")[0]
  */
 export function compileYardstick(command, folder) {
   const program = join(folder, "yardstick");
-  run(command, [...FLAGS, "-o", program, join(import.meta.dirname, "yardstick.cpp")]);
+  run(command, [...FLAGS, "-o", program, join(import.meta.dirname, "yardstick/main.cpp")]);
   return program;
 }
 
 /**
  * @param {string} program
- * @param {import("./rows.mjs").Row} row
+ * @param {import("./processor-rows.mjs").Row} row
  * @param {number} iterations
- * @returns {import("./rows.mjs").Measurement}
+ * @returns {Measurement}
  */
-export function measureYardstick(program, row, iterations) {
+export function yardstickOfProcessor(program, row, iterations) {
   const { operation, pages, ept, gap } = row;
-  const values = { ...geometry, operation, pages, ept, gap, warmUp: warmUpOf(row), iterations };
-  return JSON.parse(run(program, Object.entries(values).map(argument)));
+  return measure(program, { operation, pages, ept, gap, warmUp: warmUpOf(row), iterations });
 }
+
+/**
+ * @param {string} program
+ * @param {import("./guest-rows.mjs").GuestRow} row
+ * @param {number} iterations
+ * @returns {Measurement}
+ */
+export function yardstickOfGuest(program, { operation, scenario }, iterations) {
+  const guest = scenario(iterations);
+  const { seed, warmup } = guest;
+  return measure(program, {
+    operation,
+    seed,
+    warmUp: warmup,
+    iterations,
+    memslots: records(guest.memslots.map(({ gpa, size, backing }) => [gpa, size, backing])),
+    ioeventfds: records(
+      eventfdsOf(guest).map(({ addr, len, datamatch = "any", pio, waiter }) => [
+        addr,
+        len,
+        datamatch,
+        pio,
+        waiter,
+      ]),
+    ),
+    accesses: records(
+      accessesOf(guest).map(({ op, address, size, value, footprint, stride, pattern, weight }) => [
+        ...[op, address, size, value, footprint, stride, pattern, weight],
+      ]),
+    ),
+  });
+}
+
+/**
+ * @param {string} program
+ * @param {Readonly<Record<string, unknown>>} row
+ * @returns {Measurement}
+ */
+function measure(program, row) {
+  return JSON.parse(run(program, Object.entries({ ...geometry, ...row }).map(argument)));
+}
+
+/** Records apart by commas, their fields by slashes. @param {readonly (readonly unknown[])[]} of */
+const records = (of) => of.map((fields) => fields.join("/")).join(",");
 
 /**
  * @param {[string, unknown]} field
@@ -52,6 +99,6 @@ function argument([name, value]) {
 
 /**
  * @param {string} command
- * @param {string[]} args
+ * @param {readonly string[]} args
  */
 const run = (command, args) => execFileSync(command, args, { encoding: "utf8" });

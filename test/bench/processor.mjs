@@ -1,6 +1,6 @@
 /**
  * The compiled package's side of the benchmark: a guest in simulated memory, and the loops over its pages. It is the same
- * as in yardstick.cpp, name by name.
+ * as in yardstick/processor-guest.hpp, name by name.
  */
 import { READ } from "../../dist/x86/access.js";
 import { EPT_EXECUTE, EPT_PAGE_SIZE, EPT_PERMISSIONS, EPT_READ, EPT_WRITE } from "../../dist/x86/ept.js";
@@ -15,7 +15,7 @@ import { Ledger, X86_PRIMITIVES } from "../../dist/x86/ledger.js";
 import { EPT_MISCONFIG, EPT_VIOLATION, Mmu, PAGE, PAGE_FAULT } from "../../dist/x86/mmu.js";
 import { entryHigh, entryIndex, entryLow, entryPfn, PhysicalMemory } from "../../dist/x86/physical-memory.js";
 import { PAGES_2M } from "../../dist/x86/tlb.js";
-import { geometry, warmUpOf } from "./rows.mjs";
+import { geometry, warmUpOf } from "./processor-rows.mjs";
 
 const LEVELS = 4;
 
@@ -30,8 +30,8 @@ const EPTP = 6 | ((LEVELS - 1) << 3);
 
 /**
  * @typedef {readonly [low: number, high: number]} Flags of an entry, as they stand in its two words
- * @typedef {import("./rows.mjs").Row} Row
- * @typedef {import("./rows.mjs").Measurement} Measurement
+ * @typedef {import("./processor-rows.mjs").Row} Row
+ * @typedef {import("./processor-rows.mjs").Measurement} Measurement
  */
 
 /** @type {Flags} */
@@ -175,7 +175,7 @@ const large = ([low, high], pageSize) => [low | pageSize, high];
 /**
  * The rows' loops. Each returns a digest of what it saw; 0 means that all accesses were translated, but for `mixed`.
  *
- * @type {Readonly<Record<import("./rows.mjs").Operation, (mmu: Mmu, pages: number, iterations: number) => number>>}
+ * @type {Readonly<Record<import("./processor-rows.mjs").Operation, (mmu: Mmu, pages: number, iterations: number) => number>>}
  */
 const LOOPS = {
   translate(mmu, pages, iterations) {
@@ -239,7 +239,7 @@ const LOOPS = {
  * @param {number} iterations
  * @returns {Measurement}
  */
-export function measureSimulated(row, iterations) {
+export function measureProcessor(row, iterations) {
   const memory = new PhysicalMemory();
   const ledger = new Ledger(X86_PRIMITIVES);
   const mmu = new Mmu(geometry, memory, ledger);
