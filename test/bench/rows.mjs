@@ -75,7 +75,7 @@ export function modelRow(row, yardstick, iterations = row.iterations) {
     unit: "ns",
     of: "access",
     runs: 11,
-    sides: yardstick === null || isGuest ? [typescript] : [cpp, typescript],
+    sides: yardstick === null ? [typescript] : [cpp, typescript],
     alike: true,
     isTrue: ({ digest, ...counts }) => row.isTrue(counts, iterations, digest),
   };

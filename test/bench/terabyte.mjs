@@ -9,7 +9,7 @@ const TERABYTE = 2 ** 40;
 const { counts } = run({
   cpu: "haswell-ep-e5-2660v3",
   kernel: "v4.2",
-  guestPages: "2M",
+  guestPages: "1G",
   memslots: [{ gpa: 0, size: TERABYTE }],
   // The guest's own tables are at the end of the slot.
   workload: [{ op: "store", size: 8, footprint: TERABYTE - 2 ** 30, stride: 4096, pattern: "uniform" }],
