@@ -13,6 +13,7 @@ import { GuestTables } from "../../dist/workload/guest-tables.js";
 import { Workload } from "../../dist/workload/workload.js";
 import { PAGE } from "../../dist/x86/mmu.js";
 import { geometry } from "./processor-rows.mjs";
+import { processorTime } from "./processor-time.mjs";
 
 /**
  * @typedef {import("./guest-rows.mjs").GuestRow} GuestRow
@@ -70,9 +71,9 @@ export function measureGuest({ operation, scenario }, iterations) {
   const before = signals();
   vm.ledger.reset();
 
-  const start = process.hrtime.bigint();
+  const start = processorTime();
   loop(vm, workload, iterations);
-  const nanoseconds = Number(process.hrtime.bigint() - start);
+  const nanoseconds = processorTime() - start;
   return { nanoseconds, digest: signals() - before, counts: vm.ledger.toRecord() };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Data-TLB hits in a process of their own, which prints how many, the microseconds of processor time that they took, and by how many
+ * Data-TLB hits in a process of their own, which prints how many, their nanoseconds of processor time, and by how many
  * bytes the process had grown when they were done: `node --expose-gc long-run.mjs ACCESSES`. The loop was compiled before.
  */
 import { measureProcessor } from "./processor.mjs";
@@ -16,13 +16,11 @@ function memory() {
 
 measureProcessor(row, 1_000_000);
 const before = memory();
-const begin = process.cpuUsage();
-const { counts } = measureProcessor(row, accesses);
-const { user } = process.cpuUsage(begin);
+const { nanoseconds, counts } = measureProcessor(row, accesses);
 const after = memory();
 console.log(
   JSON.stringify({
-    microseconds: user,
+    nanoseconds,
     dtlbHit: counts.dtlbHit,
     heapGrowth: after.heapUsed - before.heapUsed,
     rssGrowth: after.rss - before.rss,

@@ -23,8 +23,8 @@ export function lengthRow(accesses) {
           join(import.meta.dirname, "long-run.mjs"),
           `${count}`,
         ]);
-        const { microseconds, ...did } = JSON.parse(stdout);
-        return { time: microseconds / 1e6, did: { accesses: count, ...did } };
+        const { nanoseconds, ...did } = JSON.parse(stdout);
+        return { time: nanoseconds / 1e9, did: { accesses: count, ...did } };
       },
     })),
     alike: false,

@@ -22,7 +22,7 @@ import { Bench } from "tinybench";
  * @property {number} runs of each side, odd, so that the median is a run
  * @property {readonly Side[]} sides the first is what the others are held against
  * @property {boolean} alike whether all sides must have done the same
- * @property {(did: Did, side: string) => boolean} isTrue whether a run did what the row's name says
+ * @property {(did: Did) => boolean} isTrue whether a run did what the row's name says
  * @property {readonly [low: number, high: number]} [bounds] of the ratio, as the issue demands them
  *
  * @typedef {object} Figures
@@ -57,7 +57,7 @@ export class UntrueRow extends Error {}
  */
 export async function runSide({ name, isTrue }, side) {
   const sample = await side.run();
-  if (!isTrue(sample.did, side.name))
+  if (!isTrue(sample.did))
     throw new UntrueRow(`${name}, ${side.name}, is not what it did: ${didText(sample.did)}`);
   return sample;
 }

@@ -7,6 +7,7 @@ import { DrawnGuest } from "../../dist/study/run/drawn-guest.js";
 import { Machine } from "../../dist/study/run/machine.js";
 import { Semantics } from "../../dist/study/run/semantics.js";
 import { guestRow } from "./guest-rows.mjs";
+import { processorTime } from "./processor-time.mjs";
 
 /**
  * @typedef {import("./measure.mjs").Row} Row
@@ -95,9 +96,9 @@ function side(name, { guest, iterations, before = nobody, during = nobody }) {
     during(machine, drawn);
     const earlier = sum(machine.signals());
 
-    const start = process.hrtime.bigint();
+    const start = processorTime();
     const instructions = drawn.execute(iterations);
-    const time = Number(process.hrtime.bigint() - start) / instructions;
+    const time = (processorTime() - start) / instructions;
     return {
       time,
       did: { instructions, signals: sum(machine.signals()) - earlier, ...vm.ledger.toRecord() },

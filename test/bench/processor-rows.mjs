@@ -34,7 +34,7 @@ const FAR = 8 * 2 ** 27 + 1;
  * @property {(counts: Counts, iterations: number) => boolean} isTrue whether the counts are what the name says
  *
  * @typedef {object} Measurement
- * @property {number} nanoseconds of all iterations
+ * @property {number} nanoseconds of processor time that all iterations took
  * @property {number} digest of what the accesses returned; 0 where all of them were translated
  * @property {Counts} counts
  */

@@ -1,12 +1,13 @@
-/** The benchmark itself: measures the rows that were asked for, and prints them. */
+/** Has the rows measured that were asked for, and prints them. */
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import { join } from "node:path";
 import { textTable, wrapText } from "../../dist/report/text-table.js";
-import { fail } from "../../src/setup/project.mjs";
-import { didText, measureRow, UntrueRow } from "./measure.mjs";
+import { fail, say } from "../../src/setup/project.mjs";
+import { didText } from "./measure.mjs";
 import { model } from "./processor-rows.mjs";
-import { allRows, CPP, MODEL_ROWS, rowNames, TYPESCRIPT } from "./rows.mjs";
+import { CPP, MODEL_ROWS, rowNames, TYPESCRIPT } from "./rows.mjs";
 import { COMPILERS, compiler, compileYardstick, FLAGS, versionOf } from "./yardstick.mjs";
 
 /**
@@ -38,18 +39,28 @@ export async function bench(names, { json, long }) {
     compiler: compiler === null ? null : versionOf(compiler),
     flags: FLAGS,
   };
-  /** @type {MeasuredRow[]} */
-  const rows = [];
-  for (const row of allRows(yardstick, long)) {
-    if (names.length > 0 && !names.includes(row.name)) continue;
-    try {
-      rows.push(await measureRow(row));
-    } catch (error) {
-      if (!(error instanceof UntrueRow)) throw error;
-      fail(error.message);
-    }
-  }
+  const rows = known
+    .filter((name) => names.length === 0 || names.includes(name))
+    .map((name) => measured(name, yardstick, long));
   console.log(json ? JSON.stringify({ machine, model, rows }, null, 2) : text(machine, rows));
+}
+
+/**
+ * @param {string} name of a row
+ * @param {string | null} yardstick
+ * @param {boolean} long
+ * @returns {MeasuredRow}
+ */
+function measured(name, yardstick, long) {
+  say(`${name} ...`);
+  const args = [join(import.meta.dirname, "row-process.mjs"), name, yardstick ?? "", `${long}`];
+  const { status, stdout } = spawnSync(process.execPath, args, {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  // It has said what is wrong.
+  if (status !== 0) process.exit(1);
+  return JSON.parse(stdout);
 }
 
 /**
@@ -79,7 +90,7 @@ function modelText(rows) {
   const column = (header, cell, align = "right") => ({ header, align, text: (row) => cell(row) ?? "" });
   return [
     wrapText(
-      `Millions of accesses a second and nanoseconds per access: medians of ${rows[0].sides[0].time.samples.length} runs, ` +
+      `Millions of accesses a second and nanoseconds of processor time per access: medians of ${rows[0].sides[0].time.samples.length} runs, ` +
         "TS/C++ that of their ratios.",
     ),
     textTable(

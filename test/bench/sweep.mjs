@@ -7,7 +7,7 @@ import { LocalExecutor } from "../../dist/study/sweep/local.js";
 import { runSweep } from "../../dist/study/sweep/sweep.js";
 
 /**
- * The mix of a doorbell and a little of its guest's memory, a second a point, so that the threads and not their start are
+ * The mix of a doorbell and a little of its guest's memory, half a second a point, so that the threads and not their start are
  * timed. The simulated caches stay within the host's own: with larger footprints the second worker is worth what the host's
  * memory makes of it.
  */
@@ -22,7 +22,7 @@ export const SWEEP = /** @type {const} */ ({
       { op: "kick" },
       { op: "load", address: "0x1000000", size: 8, footprint: "0x10000", pattern: "uniform", weight: 9 },
     ],
-    accesses: 8_000_000,
+    accesses: 4_000_000,
   },
   seeds: 16,
 });

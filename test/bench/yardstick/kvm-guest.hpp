@@ -4,15 +4,13 @@
  */
 #pragma once
 
-#include <chrono>
-#include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "kvm.hpp"
+#include "processor-time.hpp"
 
 namespace {
 
@@ -223,10 +221,9 @@ void measureGuest(const Arguments& arguments) {
   const std::uint64_t before = kvm.buses.signals();
   kvm.counts.fill(0);
 
-  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t start = processorTime();
   loop(kvm, workload, arguments.number("iterations"));
-  const std::chrono::nanoseconds taken = std::chrono::steady_clock::now() - start;
-  print(taken.count(), kvm.buses.signals() - before, kvm.counts, ALL_PRIMITIVES);
+  print(processorTime() - start, kvm.buses.signals() - before, kvm.counts, ALL_PRIMITIVES);
 }
 
 }  // namespace

@@ -5,13 +5,13 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "processor-time.hpp"
 #include "processor.hpp"
 
 namespace {
@@ -184,11 +184,9 @@ void measureProcessor(const Arguments& arguments) {
   loop(mmu, pages, arguments.number("warmUp"));
   mmu.counts.fill(0);
 
-  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t start = processorTime();
   const std::uint32_t digest = loop(mmu, pages, arguments.number("iterations"));
-  const std::chrono::nanoseconds taken = std::chrono::steady_clock::now() - start;
-
-  print(taken.count(), digest, mmu.counts, X86_PRIMITIVES);
+  print(processorTime() - start, digest, mmu.counts, X86_PRIMITIVES);
 }
 
 }  // namespace
