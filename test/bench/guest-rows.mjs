@@ -73,7 +73,7 @@ export const GUEST_ROWS = [
   {
     name: "RAM fault",
     operation: "fresh",
-    iterations: 200_000,
+    iterations: 100_000,
     scenario: () => parse(faults()),
     isTrue: (counts, n, signals) =>
       exits(counts, { exitEptViolation: n }) &&
