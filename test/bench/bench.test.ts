@@ -6,6 +6,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseScenario } from "../../dist/study/run/scenario.js";
+import { designOf } from "../../dist/study/thread/designs.js";
+import { scenarioOf, USUAL_SETTING } from "../../dist/study/thread/setting.js";
 import { lengthRow } from "./long.mjs";
 import { didText, measureRow, type Row, runSide, type Sample, UntrueRow } from "./measure.mjs";
 import { memoryRow } from "./memory.mjs";
@@ -26,15 +29,15 @@ async function did(row: Row): Promise<Sample["did"][]> {
   return all;
 }
 
-describe("a row of the model", () => {
-  let folder: string;
-  let program: string | null = null;
-  beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "exitlab-bench-"));
-    if (compiler !== null) program = compileYardstick(compiler, folder);
-  });
-  afterAll(() => rmSync(folder, { recursive: true }));
+let folder: string;
+let program: string | null = null;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "exitlab-bench-"));
+  if (compiler !== null) program = compileYardstick(compiler, folder);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
 
+describe("a row of the model", () => {
   const cases = MODEL_ROWS.map((row) => ({ row, iterations: row.name === "mixed accesses" ? MANY : FEW }));
 
   const inCpp =
@@ -45,6 +48,27 @@ describe("a row of the model", () => {
     async ({ row, iterations }) => {
       const [first, ...others] = (await did(modelRow(row, program, iterations))).map(didText);
       for (const other of others) expect(other).toBe(first);
+    },
+  );
+});
+
+describe.skipIf(compiler === null)("the yardstick", () => {
+  const setting = { ...USUAL_SETTING, walkState: "hot", accesses: 3000, warmup: 0, seed: 77 } as const;
+  const busy = { ...setting, readShare: 0.5, faultsPerKick: 4, busSize: 64, perPage: 4 } as const;
+  const cases = [
+    { design: "pio", operation: "mix", around: { ...busy, readShare: 0 } },
+    { design: "base-4.2", operation: "mix", around: busy },
+    { design: "base-4.2", operation: "fresh", around: busy },
+    { design: "datamatch", operation: "mix", around: busy },
+  ] as const;
+
+  it.each(cases)(
+    "also counts the same from a guest's first instruction on: $design, $operation",
+    async ({ design, operation, around }) => {
+      const scenario = () => parseScenario(scenarioOf(designOf(design), around));
+      const row = { name: design, operation, iterations: around.accesses, scenario, isTrue: () => true };
+      const [cpp, typescript] = (await did(modelRow(row, program))).map(didText);
+      expect(cpp).toBe(typescript);
     },
   );
 });
