@@ -1,7 +1,7 @@
 /**
  * The compiled package, dist/, and the stamp that says which sources it was compiled from.
  */
-import { chmodSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { fail, inProject, runNode, say, writeWhole } from "./project.mjs";
@@ -36,29 +36,39 @@ export async function build() {
     inProject("tsconfig.json"),
   );
   if (status !== 0) fail("the sources do not compile");
-  await joinProcessorModel();
+  await joinSimulation();
   linkCommand();
   writeWhole(stamp, `${JSON.stringify((await provenanceOfBuild()).buildStamp())}\n`);
 }
 
+/** The folders that simulate: their files are joined. */
+const SIMULATED = ["x86", "kvm"];
+
 /**
- * Joins the compiled files of src/x86 into one module, with constants in place of their names; the files then only pass on
- * what it exports. V8 does not fold an imported constant: each use would be a load and two checks on the path of an access.
+ * Joins the compiled files of the processor and of KVM into one module, with constants in place of their names; the files then
+ * only pass on what it exports. V8 does not fold an imported constant: each use would be a load and two checks on the path of
+ * an access.
  */
-async function joinProcessorModel() {
+async function joinSimulation() {
   const { rolldown } = await import("rolldown");
-  const folder = inProject("dist/x86");
-  const entry = path.join(folder, "index.js");
-  const bundle = await rolldown({ input: entry, optimization: { inlineConst: { mode: "all", pass: 3 } } });
-  // Names stay. What V8 takes into a caller is limited by the length of the code, and a number is shorter than a constant.
-  const { output } = await bundle.generate({
-    format: "es",
-    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+  const dist = inProject("dist");
+  const files = SIMULATED.flatMap((folder) =>
+    readdirSync(path.join(dist, folder)).map((name) => path.join(folder, name)),
+  ).filter((file) => file.endsWith(".js"));
+  const bundle = await rolldown({
+    input: Object.fromEntries(files.map((file) => [file, path.join(dist, file)])),
+    optimization: { inlineConst: { mode: "all", pass: 3 } },
   });
-  for (const file of readdirSync(folder).filter((name) => name.endsWith(".js"))) {
-    writeFileSync(path.join(folder, file), 'export * from "./index.js";\n');
-  }
-  writeFileSync(entry, output[0].code);
+  // Names stay. What V8 takes into a caller is limited by the length of the code, and a number is shorter than a constant.
+  await bundle.write({
+    dir: dist,
+    format: "es",
+    entryFileNames: "[name]",
+    chunkFileNames: "[name].js",
+    codeSplitting: { groups: [{ name: "simulation", test: /./ }] },
+    minify: { compress: true, mangle: false, codegen: { removeWhitespace: false } },
+    minifyInternalExports: false,
+  });
 }
 
 /** Makes `npx exitlab` find the command here. npm links it only if it was compiled before the packages were installed. */
