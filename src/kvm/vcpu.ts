@@ -18,11 +18,17 @@ export const KVM_EXIT_INTERNAL_ERROR = 17;
 export const KVM_INTERNAL_ERROR_EMULATION = 1;
 export const KVM_INTERNAL_ERROR_DELIVERY_EV = 3;
 
+/**
+ * No address yet. Not 0: V8 stores a field as what its first value is, and 32 bits are too small for the next. It then gives
+ * the class another layout, and does not optimize code that stores an object of the class where it knew the old one.
+ */
+const NO_ADDRESS = Number.NaN;
+
 /** What userspace sees of a vCPU. Kernel counterpart: `struct kvm_run`. */
 export class Run {
   exitReason = KVM_EXIT_UNKNOWN;
   /** KVM_EXIT_MMIO: guest-physical address in bytes; KVM_EXIT_IO: port. */
-  addr = 0;
+  addr = NO_ADDRESS;
   /** Bytes, at most 8. */
   len = 0;
   isWrite = false;
@@ -55,7 +61,7 @@ export class Vcpu {
   /** The shadow root is gone: the vCPU gets another before it goes on. */
   mmuReload = false;
   /** RIP, and how often KVM moved it elsewhere than behind the instruction. */
-  rip = 0;
+  rip = NO_ADDRESS;
   wrongSkips = 0;
   /** Runs a guest of the guest (L2), whose guest-physical addresses its hypervisor maps to equal ones of its own. */
   guestMode = false;
@@ -63,10 +69,10 @@ export class Vcpu {
   trapFlag = false;
   /** What the instruction under way has done; null: not noted. */
   effects: Effects | null = null;
-  /** Guest-physical address of the fault that the emulation answers, or -1 (from v6.19 on). */
-  faultGpa = -1;
+  /** Guest-physical address of the fault that the emulation answers, or no address, or -1 (from v6.19 on). */
+  faultGpa = NO_ADDRESS;
   /** RIP at the last exit to userspace for a port. */
-  pioRip = 0;
+  pioRip = NO_ADDRESS;
 
   /** The page that KVM last knew as MMIO: linear address in bytes (0 under TDP), guest page frame, memslot generation. */
   mmioGva = 0;
@@ -75,12 +81,12 @@ export class Vcpu {
 
   /** What `retryInstruction()` of the eras up to v4.2 sent back to the guest: RIP and address. */
   lastRetryRip = 0;
-  lastRetryAddr = 0;
+  lastRetryAddr = NO_ADDRESS;
 
   /** Parts of the access under way that userspace must complete: how many, and which is next. */
   readonly mmioFragments: readonly MmioFragment[] = [
-    { gpa: 0, len: 0 },
-    { gpa: 0, len: 0 },
+    { gpa: NO_ADDRESS, len: 0 },
+    { gpa: NO_ADDRESS, len: 0 },
   ];
   mmioNrFragments = 0;
   mmioCurFragment = 0;
