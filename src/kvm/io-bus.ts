@@ -134,23 +134,31 @@ export class KvmIoBus extends Kvm {
 
   /** Index of the first range that equals the access, or -ENOENT. */
   kvmIoBusGetFirstDev(ranges: readonly KvmIoRange[], addr: U64, end: U64): number {
-    this.counts[KVM.ioBusLookup]++;
+    const { counts } = this;
     let low = 0;
     let high = ranges.length;
+    let first = -ENOENT;
+    // Into the ledger at once: a count in memory waits for the one before it.
+    let compares = 0;
     while (low < high) {
-      const middle = low + ((high - low) >> 1);
-      const order = this.countedCmp(addr, end, ranges[middle]);
-      if (order < 0) {
-        high = middle;
-      } else if (order > 0) {
-        low = middle + 1;
+      // The middle of what is left; once a range is found, the one before the first of those found so far.
+      const index = first < 0 ? low + ((high - low) >> 1) : first - 1;
+      const order = this.kvmIoBusCmp(addr, end, ranges[index]);
+      compares++;
+      if (order === 0) {
+        first = index;
+        if (first === 0) break;
+      } else if (first >= 0) {
+        break;
+      } else if (order < 0) {
+        high = index;
       } else {
-        let first = middle;
-        while (first > 0 && this.countedCmp(addr, end, ranges[first - 1]) === 0) first--;
-        return first;
+        low = index + 1;
       }
     }
-    return -ENOENT;
+    counts[KVM.ioBusLookup]++;
+    counts[KVM.ioBusCompare] += compares;
+    return first;
   }
 
   /** The array with one more range: appended, and all of it sorted. */

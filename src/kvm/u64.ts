@@ -4,6 +4,9 @@
  */
 export type U64 = number | bigint;
 
+/** The largest integer that is a number; of all others some are not one. */
+const MAX_NUMBER = 2 ** 53 - 1;
+
 /** An integer in its one form. `what` names it in the error. @throws RangeError unless it is a whole number below 2^64 */
 export function u64(value: U64, what: string): U64 {
   const whole = typeof value === "bigint" || Number.isSafeInteger(value);
@@ -12,7 +15,7 @@ export function u64(value: U64, what: string): U64 {
       `${what}: ${value} is not a whole number from 0 to 2^64 - 1, above 2^53 - 1 written as a bigint`,
     );
   }
-  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+  return value <= MAX_NUMBER ? Number(value) : value;
 }
 
 /** A number that fits 32 bits. `what` names it in the error. @throws RangeError */
@@ -25,8 +28,13 @@ export function u32(value: number, what: string): number {
 export function addU64(value: U64, addend: number): U64 {
   if (typeof value === "number") {
     const sum = value + addend;
-    if (sum >= 0 && sum <= Number.MAX_SAFE_INTEGER) return sum;
+    if (sum >= 0 && sum <= MAX_NUMBER) return sum;
   }
+  return wrappedSum(value, addend);
+}
+
+/** A function of its own, for it is rarely called: addU64() stays short enough for engines to take it into its callers. */
+function wrappedSum(value: U64, addend: number): U64 {
   return u64(BigInt.asUintN(64, BigInt(value) + BigInt(addend)), "sum");
 }
 
