@@ -83,6 +83,8 @@ export class Kvm {
   readonly isSvm: boolean;
   /** Two-dimensional paging, of either vendor. */
   readonly tdpEnabled: boolean;
+  /** Something is done against speculative execution. */
+  readonly isMitigated: boolean;
 
   /** @throws KvmError EINVAL for a number of vCPUs that KVM_CREATE_VCPU would not allow */
   constructor(readonly options: VmOptions) {
@@ -92,6 +94,7 @@ export class Kvm {
     }
     this.isSvm = options.paging === "npt";
     this.tdpEnabled = options.paging !== "shadow";
+    this.isMitigated = options.mitigations !== "off";
     this.vcpus = Array.from(
       { length: vcpus },
       (_, id) => new Vcpu(id, new Processor(options.geometry, this.memory, this.ledger)),

@@ -13,7 +13,7 @@ import { KVM } from "./primitives.js";
 
 export class Linux6_19Buses extends Linux4_2_8 {
   override indirectCall(): void {
-    if (this.options.mitigations === "auto") this.counts[KVM.retpoline]++;
+    if (this.isMitigated) this.counts[KVM.retpoline]++;
   }
 
   override get ioeventfdNoLengthExcludes(): number {

@@ -33,10 +33,6 @@ import { KVM_INTERNAL_ERROR_DELIVERY_EV } from "./vcpu.js";
 const PFERR_GUEST_FINAL = 2 ** 32;
 const PFERR_GUEST_PAGE = 2 ** 33;
 
-/** Exits whose handlers are called directly, of those that are modelled. */
-const DIRECT_VMX = [EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_MSR_WRITE];
-const DIRECT_SVM = [VMEXIT_NPF, VMEXIT_MSR];
-
 /** The port that some firmware resets the machine with; RIP moves before userspace does it. */
 const RESET_PORT = 0x7e;
 
@@ -114,18 +110,21 @@ export class Linux6_19 extends Linux6_19Mmu {
 
   override countExit(): void {
     super.countExit();
-    if (this.options.mitigations === "auto") this.counts[KVM.exitMitigation]++;
+    if (this.isMitigated) this.counts[KVM.exitMitigation]++;
   }
 
   /** Handlers are called through a table, but those of the commonest exits directly. */
   override handleExit(): number {
-    const direct = this.isSvm ? DIRECT_SVM : DIRECT_VMX;
-    if (!direct.includes(this.exitReasonOf(this.vcpu))) this.indirectCall();
+    const reason = this.exitReasonOf(this.vcpu);
+    const isDirect = this.isSvm
+      ? reason === VMEXIT_NPF || reason === VMEXIT_MSR
+      : reason === EXIT_REASON_EPT_MISCONFIG || reason === EXIT_REASON_MSR_WRITE;
+    if (!isDirect) this.indirectCall();
     return super.handleExit();
   }
 
   override runUserspace(): void {
-    if (this.options.mitigations === "auto") this.counts[KVM.userspaceExitMitigation]++;
+    if (this.isMitigated) this.counts[KVM.userspaceExitMitigation]++;
     super.runUserspace();
   }
 

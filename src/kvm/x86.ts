@@ -137,28 +137,38 @@ export abstract class X86 extends KvmEmulator {
    */
   executeTogether(): void {
     const { vcpu: current, vcpus } = this;
-    const iterations = () => vcpus.reduce((sum, { instruction }) => sum + instruction.count, 0);
     try {
-      for (const vcpu of vcpus) {
-        this.vcpu = vcpu;
+      let count = 0;
+      for (let id = 0; id < vcpus.length; id++) {
+        this.vcpu = vcpus[id];
         this.begin();
+        count += this.vcpu.instruction.count;
       }
-      let count = iterations();
-      for (let rounds = 0; vcpus.some(({ retired }) => !retired); rounds++) {
+      for (let rounds = 0, running = vcpus.length; running > 0; rounds++) {
         if (rounds > 2 * MAX_EXITS_PER_INSTRUCTION) throw this.noProgress();
         this.round++;
-        for (const vcpu of vcpus) {
-          if (vcpu.retired) continue;
-          this.vcpu = vcpu;
-          this.step();
-        }
-        if (iterations() === count) continue;
-        count = iterations();
-        rounds = 0;
+        running = this.stepAll();
+        const before = count;
+        count = 0;
+        for (let id = 0; id < vcpus.length; id++) count += vcpus[id].instruction.count;
+        if (count !== before) rounds = 0;
       }
     } finally {
       this.vcpu = current;
     }
+  }
+
+  /** Each vCPU that is not done takes a step. Returns how many are still not done. */
+  private stepAll(): number {
+    const { vcpus } = this;
+    let running = 0;
+    for (let id = 0; id < vcpus.length; id++) {
+      const vcpu = vcpus[id];
+      if (vcpu.retired) continue;
+      this.vcpu = vcpu;
+      if (!this.step()) running++;
+    }
+    return running;
   }
 
   /** The current vCPU is about to execute its `instruction`. */
