@@ -21,6 +21,9 @@ export const PATTERNS = ["sequential", "uniform", "zipf", "pointer-chase", "phas
 const CODE = 0x40_0000;
 const CODE_BYTES = 64;
 
+/** Ports are numbers of 16 bits. */
+const LAST_PORT = 0xffff;
+
 /** Streams of an entry of the mix: one that all vCPUs share, and one of each. */
 const STREAMS = 2 ** 16;
 
@@ -142,8 +145,9 @@ class Entry {
     instruction.size = this.size;
     instruction.count = this.count;
     instruction.value = this.value;
-    instruction.port = address;
+    // As integers of 32 bits, which the difference of two larger numbers is none for an engine.
+    instruction.port = address & LAST_PORT;
     instruction.page = page;
-    instruction.offset = address - page * PAGE;
+    instruction.offset = (address - page * PAGE) | 0;
   }
 }
