@@ -30,8 +30,9 @@ const CHUNK = 8;
 
 export class OperandCheck {
   private found = 0;
-  /** Signals that were expected, by their place in the effects, and bytes that are accounted for. */
+  /** Signals that were expected, as bits by their place in the effects; how many those are; and bytes that are accounted for. */
   private taken = 0;
+  private expected = 0;
   private matched = 0;
 
   /** @param frameOf guest page frame number that the guest maps a page to */
@@ -75,13 +76,14 @@ export class OperandCheck {
   private begin(): void {
     this.found = 0;
     this.taken = 0;
+    this.expected = 0;
     this.matched = 0;
   }
 
   /** What happened beside. */
   private checkRest(vcpu: Vcpu, effects: Effects): void {
     if (effects.signals > 0) {
-      if (this.taken !== 2 ** effects.signals - 1) this.found |= SPURIOUS_SIGNAL;
+      if (this.expected !== effects.signals) this.found |= SPURIOUS_SIGNAL;
       if (vcpu.guestMode && effects.untranslated && vcpu.instruction.form.operation === "memory")
         this.found |= SPURIOUS_SIGNAL;
     }
@@ -235,6 +237,7 @@ export class OperandCheck {
     for (let index = 0; index < effects.signals; index++) {
       if (effects.signalled[index] !== eventfd || (this.taken & (1 << index)) !== 0) continue;
       this.taken |= 1 << index;
+      this.expected++;
       return true;
     }
     return false;
