@@ -9,11 +9,12 @@
  * kernel maps by larger pages takes few entries, and is left out. A page that no TLB holds is walked to through the host's
  * own tables, with the paging-structure caches; KVM's guests walk by as many levels.
  */
+import { HOST_TAG } from "../x86/address-spaces.js";
 import { LINE, LineRun, type MemoryHierarchy } from "../x86/memory-hierarchy.js";
 import { PAGE, type Mmu as Processor } from "../x86/mmu.js";
 import { highOf, lowOf } from "../x86/page-number.js";
 import { ENTRIES, ENTRY_BYTES, entryIndex } from "../x86/physical-memory.js";
-import { SIZE_4K } from "../x86/tlb.js";
+import { PageRun, SIZE_4K } from "../x86/tlb.js";
 import type { TranslationCaches } from "../x86/translation-caches.js";
 
 /** Distinct cache lines, and the pages of 4 Kbyte that they lie on. */
@@ -46,6 +47,12 @@ const USERSPACE_PAGE = 0x7_fff7_f000;
 
 const LEVELS = 4;
 
+/** A footprint as a processor has it. */
+interface OnProcessor {
+  readonly pages: PageRun;
+  readonly lines: LineRun;
+}
+
 /** Lines on pages that follow each other in linear and in physical memory. */
 class Pages {
   /** By page, its linear page number as two integers, and how many lines there are up to its last. */
@@ -55,10 +62,10 @@ class Pages {
   /** By line, its page's frame number, and which of the page's it is. */
   private readonly pfns: readonly number[];
   private readonly linesOfPages: readonly number[];
-  /** The processor whose caches are driven, and the lines as it has them. */
+  /** The processor whose caches are driven, and what it has of them. */
   private cpu: Processor | null = null;
-  private run: LineRun | null = null;
-  private readonly runs = new Map<Processor, LineRun>();
+  private on: OnProcessor | null = null;
+  private readonly processors = new Map<Processor, OnProcessor>();
   private readonly inHost = () => this.touchAll();
 
   /** @param firstPage, firstPfn linear page number and host page frame number of the first */
@@ -82,29 +89,38 @@ class Pages {
   touch(cpu: Processor): void {
     if (cpu !== this.cpu) {
       this.cpu = cpu;
-      this.run = this.runOn(cpu);
+      this.on = this.onProcessor(cpu);
     }
     cpu.caches.inHost(this.inHost);
   }
 
-  private runOn(cpu: Processor): LineRun {
-    const known = this.runs.get(cpu);
+  private onProcessor(cpu: Processor): OnProcessor {
+    const known = this.processors.get(cpu);
     if (known !== undefined) return known;
-    const run = new LineRun(cpu.hierarchy, this.pfns, this.linesOfPages);
-    this.runs.set(cpu, run);
-    return run;
+    const pages = Array.from(this.ends, (_, index) => this.firstPage + index);
+    const on = {
+      pages: new PageRun(cpu.caches.tlb, pages, HOST_TAG),
+      lines: new LineRun(cpu.hierarchy, this.pfns, this.linesOfPages),
+    };
+    this.processors.set(cpu, on);
+    return on;
   }
 
+  /** Page by page, its translation and its lines. Only a translation that misses has to do with lines, so those that hit go first. */
   private touchAll(): void {
-    const { cpu, run, lows, highs, ends } = this;
-    if (cpu === null || run === null) return;
+    const { cpu, on, lows, highs, ends } = this;
+    if (cpu === null || on === null) return;
     const { caches, hierarchy } = cpu;
-    const { tlb } = caches;
     let line = 0;
-    for (let index = 0; index < ends.length; index++) {
-      if (!tlb.lookup(lows[index], highs[index])) this.fillTlb(caches, hierarchy, index);
-      run.reference(line, ends[index]);
-      line = ends[index];
+    for (let index = 0; ; index++) {
+      index = on.pages.translate(index) | 0;
+      if (index > 0) {
+        on.lines.reference(line, ends[index - 1]);
+        line = ends[index - 1];
+      }
+      if (index === ends.length) return;
+      if (!caches.tlb.lookup(lows[index], highs[index])) this.fillTlb(caches, hierarchy, index);
+      on.pages.note(index);
     }
   }
 
