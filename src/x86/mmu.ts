@@ -682,9 +682,25 @@ export class Mmu {
     this.offset = offset;
     this.kind = kind;
     const { tlb } = this;
-    const access = accessOf(kind);
+    const access = kind & 3;
     if (place !== ABSENT) {
       tlb.readData4K(place);
+    } else if (access !== FETCH && tlb.held === 0) {
+      // As the branch after this one, where it is short.
+      const promoted = tlb.promote(pageLow, pageHigh) | 0;
+      if (promoted === ABSENT) {
+        this.replaced = 0;
+        return this.walk(false);
+      }
+      const { cells } = tlb.data4K;
+      if (passes(cells[(promoted + ATTRIBUTES) | 0], this.hits[kind])) {
+        this.pfnLow = cells[(promoted + PFN_LOW) | 0];
+        this.pfnHigh = cells[(promoted + PFN_HIGH) | 0];
+        this.counts[(STLB_HIT + access) | 0]++;
+        return TRANSLATED;
+      }
+      tlb.readData4K(promoted);
+      tlb.level = 2;
     } else if (!tlb.lookupBehind(pageLow, pageHigh, access === FETCH)) {
       this.replaced = 0;
       return this.walk(false);

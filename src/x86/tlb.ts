@@ -113,7 +113,7 @@ export class Tlb {
   private readonly second4K: SetAssociativeStore;
   private readonly all: readonly SetAssociativeStore[];
   /** By size of a page larger than 4 Kbyte, a bit: entries of it were made since all were dropped, and need a look. */
-  private held = 0;
+  held = 0;
 
   constructor(geometry: CpuGeometry) {
     const store = (associativity: Associativity) =>
@@ -167,6 +167,24 @@ export class Tlb {
     if (size === NONE) return false;
     this.fillLevel(fetch ? this.instruction : this.data, size, low, high);
     return true;
+  }
+
+  /**
+   * Where `data4K` has the page now that it was found among the second level's 4-Kbyte pages, or ABSENT. Only where no larger
+   * page is held is that all there is to look for.
+   */
+  promote(low: number, high: number): Place {
+    const { data4K, second4K } = this;
+    const from = second4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
+    if (from === ABSENT) return ABSENT;
+    const { cells } = second4K;
+    const to = data4K.insert(low, second4K.highIn(from)) | 0;
+    const pfnLow = cells[(from + PFN_LOW) | 0];
+    const pfnHigh = cells[(from + PFN_HIGH) | 0];
+    const gfnLow = cells[(from + GFN_LOW) | 0];
+    const gfnHigh = cells[(from + GFN_HIGH) | 0];
+    fill(data4K, to, pfnLow, pfnHigh, gfnLow, gfnHigh, cells[(from + ATTRIBUTES) | 0]);
+    return to;
   }
 
   /** Finds the translation of a 4-Kbyte linear page for data, wherever it is held. */
