@@ -1,7 +1,8 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { loadCpu } from "../../src/cost/cpu-profile.js";
-import { MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
-import type { Hash, Replacement } from "../../src/x86/set-associative.js";
+import { LineRun, MemoryHierarchy } from "../../src/x86/memory-hierarchy.js";
+import { type Hash, REPLACEMENTS, type Replacement } from "../../src/x86/set-associative.js";
 
 const { geometry } = loadCpu("sandy-bridge-ep");
 const L1 = 0;
@@ -91,5 +92,53 @@ describe("the memory hierarchy", () => {
     };
     expect(new Set(secondRound("none"))).toEqual(new Set([DRAM]));
     expect(new Set(secondRound("page"))).toEqual(new Set([L3]));
+  });
+});
+
+describe("a run of lines", () => {
+  /** What is done with 12 lines that are a run: parts of it, others of theirs one by one, caches emptied. */
+  const steps = fc.array(
+    fc.oneof(
+      fc.tuple(fc.constant("run" as const), fc.nat(12), fc.nat(12)),
+      fc.tuple(fc.constant("line" as const), fc.nat(19), fc.constant(0)),
+      fc.tuple(fc.constantFrom("evictL1" as const, "evictL2" as const), fc.constant(0), fc.constant(0)),
+    ),
+    { maxLength: 60 },
+  );
+  const cache = (bytes: number, ways: number, replacement: Replacement) => ({ bytes, ways, replacement });
+
+  it.each(REPLACEMENTS)("is referenced as its lines are, one by one (%s)", (replacement) => {
+    const tiny = {
+      ...geometry,
+      l1d: cache(64 * 8, 2, replacement),
+      l2: cache(64 * 16, 4, replacement),
+      l3: cache(64 * 32, 4, replacement),
+      l2Hash: "none",
+      l3Hash: "none",
+      l3Inclusive: true,
+    } as const;
+    const lines = Array.from({ length: 12 }, (_, index) => (5 * index) % 20);
+    fc.assert(
+      fc.property(steps, (done) => {
+        const together = new MemoryHierarchy(tiny);
+        const oneByOne = new MemoryHierarchy(tiny);
+        const run = new LineRun(together, new Array<number>(12).fill(3), lines);
+        for (const [what, a, b] of done) {
+          if (what === "run") {
+            const [first, end] = [Math.min(a, b), Math.max(a, b)];
+            run.reference(first, end);
+            for (const line of lines.slice(first, end)) oneByOne.reference(3, 0, line);
+          } else if (what === "line") {
+            expect(together.reference(3, 0, a)).toBe(oneByOne.reference(3, 0, a));
+          } else {
+            together[what]();
+            oneByOne[what]();
+          }
+        }
+        for (let line = 0; line < 20; line++)
+          expect(together.reference(3, 0, line)).toBe(oneByOne.reference(3, 0, line));
+      }),
+      { numRuns: 200, seed: 1 },
+    );
   });
 });
