@@ -177,13 +177,9 @@ export class Tlb {
     const { data4K, second4K } = this;
     const from = second4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
     if (from === ABSENT) return ABSENT;
-    const { cells } = second4K;
     const to = data4K.insert(low, second4K.highIn(from)) | 0;
-    const pfnLow = cells[(from + PFN_LOW) | 0];
-    const pfnHigh = cells[(from + PFN_HIGH) | 0];
-    const gfnLow = cells[(from + GFN_LOW) | 0];
-    const gfnHigh = cells[(from + GFN_HIGH) | 0];
-    fill(data4K, to, pfnLow, pfnHigh, gfnLow, gfnHigh, cells[(from + ATTRIBUTES) | 0]);
+    for (let column = PFN_LOW; column <= ATTRIBUTES; column++)
+      data4K.cells[(to + column) | 0] = second4K.cells[(from + column) | 0];
     return to;
   }
 
