@@ -2,12 +2,13 @@
  * Figures to static pictures. plotly.js needs a browser's text metrics, so a headless Chromium without network draws them; one
  * browser serves all the figures of a run, because starting it costs more than any picture.
  */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type { BrowserContext, Page } from "playwright-core";
 import { findChromium, NoChromiumError } from "./chromium.js";
-import type { Figure } from "./figure.js";
+import type { Figure, FigureLayout } from "./figure.js";
 import { inTurn } from "./in-turn.js";
 import { plotlyPath } from "./plotly.js";
 
@@ -77,7 +78,7 @@ export async function openRenderer(): Promise<OpenRenderer> {
   try {
     const context = await (await launched).newContext({ offline: true });
     context.setDefaultTimeout(0);
-    const [page, paper] = await Promise.all([plotlyPage(context), context.newPage()]);
+    const [page, paper] = await Promise.all([plotlyPage(context, home), context.newPage()]);
     return { ...rendererOn(page, paper), close };
   } catch (error) {
     await close().catch(() => undefined);
@@ -85,26 +86,22 @@ export async function openRenderer(): Promise<OpenRenderer> {
   }
 }
 
-/** Where the page asks for plotly.js. Nothing is there: the browser has no network, and is answered from the file. */
-const PLOTLY = "http://localhost:1/plotly.js";
-
-async function plotlyPage(context: BrowserContext): Promise<Page> {
-  // As the text of a script, ten megabytes would take the browser seconds more.
-  await context.route(PLOTLY, (route) =>
-    route.fulfill({ path: plotlyPath(), contentType: "text/javascript; charset=utf-8" }),
-  );
+/** The browser reads ten megabytes of script from their file itself: sent to it, they would take a second more. */
+async function plotlyPage(context: BrowserContext, folder: string): Promise<Page> {
+  const file = join(folder, "plotly.html");
+  await writeFile(file, `<meta charset="utf-8"><script src="${pathToFileURL(plotlyPath())}"></script>`);
   const page = await context.newPage();
-  await page.addScriptTag({ url: PLOTLY });
+  await page.goto(pathToFileURL(file).href);
   return page;
 }
 
-/** Figures are drawn on one page, and printed on another while the next is being drawn: each page has a process of its own. */
+/** Figures are drawn on one page, and copied on another while the next is being drawn: each page has a process of its own. */
 function rendererOn(page: Page, paper: Page): Renderer {
   const drawing = inTurn();
-  const printing = inTurn();
+  const copying = inTurn();
   const drawn = new WeakMap<Figure, Promise<string>>();
   const svgOf = (figure: Figure) => {
-    const svg = drawn.get(figure) ?? drawing(async () => svgText(await toImage(page, figure, "svg")));
+    const svg = drawn.get(figure) ?? drawing(() => draw(page, figure));
     drawn.set(figure, svg);
     return svg;
   };
@@ -113,41 +110,54 @@ function rendererOn(page: Page, paper: Page): Renderer {
       return stableSvg(await svgOf(figure));
     },
     async png(figure) {
-      const url = await drawing(() => toImage(page, figure, "png"));
-      return Buffer.from(url.slice(url.indexOf(",") + 1), "base64");
+      const svg = await svgOf(figure);
+      return copying(() => paint(paper, svg, figure.layout));
     },
     async pdf(figure) {
-      const { width, height } = figure.layout;
       const svg = await svgOf(figure);
-      return printing(async () => {
-        await paper.setContent(
-          `<style>@page { margin: 0 } body { margin: 0 } svg { display: block }</style>${svg}`,
-        );
-        return await paper.pdf({
-          width: `${width}px`,
-          height: `${height}px`,
-          printBackground: true,
-          pageRanges: "1",
-        });
-      });
+      return copying(() => print(paper, svg, figure.layout));
     },
   };
 }
 
-/** What a data URL of an SVG holds. */
-function svgText(url: string): string {
-  return decodeURIComponent(url.slice(url.indexOf(",") + 1));
-}
-
-/** A data URL of the picture. */
-function toImage(page: Page, { data, layout }: Figure, format: "svg" | "png"): Promise<string> {
+/** The figure as SVG. */
+function draw(page: Page, { data, layout }: Figure): Promise<string> {
   const { width, height } = layout;
   // Without a uid of its own, plotly draws one at random for every trace and writes it into the picture.
   const named = data.map((trace, index) => ({ uid: `trace${index}`, ...trace }));
   const figure = JSON.stringify({ data: named, layout });
-  const options = JSON.stringify({ format, width, height, scale: format === "png" ? 2 : 1 });
+  const options = JSON.stringify({ format: "svg", width, height, imageDataOnly: true });
   // Text, because the function would run in the browser, whose names the package's types do not know.
   return page.evaluate(`Plotly.toImage(${figure}, ${options})`);
+}
+
+/** Of the picture as of any other: plotly would draw it anew. */
+async function paint(paper: Page, svg: string, { width, height }: FigureLayout): Promise<Uint8Array> {
+  const url = await paper.evaluate<string>(`(async () => {
+    const image = new Image();
+    image.src = URL.createObjectURL(new Blob([${JSON.stringify(svg)}], { type: "image/svg+xml" }));
+    await image.decode();
+    URL.revokeObjectURL(image.src);
+    const canvas = document.createElement("canvas");
+    canvas.width = ${2 * width};
+    canvas.height = ${2 * height};
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return canvas.toDataURL("image/png");
+  })()`);
+  return Buffer.from(url.slice(url.indexOf(",") + 1), "base64");
+}
+
+async function print(paper: Page, svg: string, { width, height }: FigureLayout): Promise<Uint8Array> {
+  await paper.setContent(
+    `<style>@page { margin: 0 } body { margin: 0 } svg { display: block }</style>${svg}`,
+  );
+  return await paper.pdf({
+    width: `${width}px`,
+    height: `${height}px`,
+    printBackground: true,
+    pageRanges: "1",
+  });
 }
 
 /**
