@@ -20,7 +20,7 @@ export async function ensureBuild() {
 async function isCurrent() {
   try {
     const { source } = JSON.parse(readFileSync(stamp, "utf8"));
-    return source === (await provenanceOfBuild()).buildStamp().source;
+    return source === (await provenanceOfBuild()).sourceDigest();
   } catch {
     return false;
   }

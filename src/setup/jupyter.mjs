@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { inJupyter, inProject, which, writeWhole } from "./project.mjs";
+import { copyWhole, inJupyter, inProject, which, writeWhole } from "./project.mjs";
 
 /**
  * @typedef {object} Jupyter
@@ -86,10 +86,7 @@ export function prepareJupyter({ application }) {
 
   const extensions = inJupyter("data/nbextensions");
   // A copy: the newer servers do not follow a link that leads out of the folder they serve.
-  writeWhole(
-    path.join(extensions, "exitlab/plotly.js"),
-    readFileSync(inProject("node_modules/plotly.js-dist/plotly.js")),
-  );
+  copyWhole(inProject("node_modules/plotly.js-dist/plotly.js"), path.join(extensions, "exitlab/plotly.js"));
 
   const served = { extra_static_paths: [extensions] };
   if (application === "notebook") {

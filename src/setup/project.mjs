@@ -5,7 +5,7 @@
  * installed or compiled.
  */
 import { spawn } from "node:child_process";
-import { accessSync, constants, mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { accessSync, constants, copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -104,9 +104,23 @@ export const runNode = (...args) => run(process.execPath, args);
  * @param {string} file
  * @param {string | Buffer} content
  */
-export function writeWhole(file, content) {
+export const writeWhole = (file, content) => makeWhole(file, (draft) => writeFileSync(draft, content));
+
+/**
+ * Copies a file in the same way.
+ *
+ * @param {string} from
+ * @param {string} file
+ */
+export const copyWhole = (from, file) => makeWhole(file, (draft) => copyFileSync(from, draft));
+
+/**
+ * @param {string} file
+ * @param {(draft: string) => void} make
+ */
+function makeWhole(file, make) {
   mkdirSync(path.dirname(file), { recursive: true });
   const draft = `${file}.${process.pid}`;
-  writeFileSync(draft, content);
+  make(draft);
   renameSync(draft, file);
 }

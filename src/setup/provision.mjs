@@ -75,21 +75,22 @@ export function withoutFailures(wanted, failed) {
 export async function provision({ retry, tests }) {
   // The package's own finder, so that set-up and charts cannot disagree: set-up compiles before it provisions.
   const { findChromium } = await import(pathToFileURL(inProject("dist/report/chromium.js")).href);
-  const found = {
-    jupyter: findJupyter() !== null,
-    chromium: findChromium() !== null,
-    redis: !tests || findRedisServer() !== null,
+  const found = { jupyter: findJupyter(), chromium: findChromium(), redis: findRedisServer() };
+  const there = {
+    jupyter: found.jupyter !== null,
+    chromium: found.chromium !== null,
+    redis: !tests || found.redis !== null,
   };
-  const wanted = plan(found, {
+  const wanted = plan(there, {
     debian: process.getuid?.() === 0 && which("apt-get") !== null,
     venv: which("python3") !== null,
   });
   const earlier = earlierFailures();
   install(retry ? wanted : withoutFailures(wanted, earlier));
 
-  const jupyter = findJupyter();
-  const chromium = findChromium();
-  const redis = findRedisServer();
+  const jupyter = found.jupyter ?? findJupyter();
+  const chromium = found.chromium ?? findChromium();
+  const redis = found.redis ?? findRedisServer();
   if (!jupyter) say(missingJupyter + seeLog(wanted.jupyter));
   if (!chromium) say(missingChromium + seeLog(wanted.chromium));
   if (tests && !redis) say(missingRedis);

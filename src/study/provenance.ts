@@ -44,10 +44,15 @@ let running: BuildStamp | undefined;
 /** The stamp that belongs to the sources as they are now. */
 export function buildStamp(): BuildStamp {
   return {
-    source: digest(SOURCES),
+    source: sourceDigest(),
     model: digest(...MODEL.map((folder) => join(SOURCES, folder))),
     core: digest(...CORE.map((folder) => join(SOURCES, folder))),
   };
+}
+
+/** Digest of all sources as they are now: what a build is compared with. */
+export function sourceDigest(): string {
+  return digest(SOURCES);
 }
 
 /** Digest of the code that decides a figure, 8 hex digits. */
@@ -79,7 +84,7 @@ export function provenanceOf(
 
 /** Says on stderr that the sources have changed since they were compiled; called when the built package is imported. */
 export function warnIfStale(): void {
-  if (compiledFrom !== null && existsSync(SOURCES) && compiledFrom.source !== buildStamp().source) {
+  if (compiledFrom !== null && existsSync(SOURCES) && compiledFrom.source !== sourceDigest()) {
     console.warn("exitlab: src/ has changed since the last build; run: npm run build");
   }
 }
