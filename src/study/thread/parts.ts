@@ -68,12 +68,15 @@ export function executePart({ name, options }: WantedPart): Parts[PartName] {
 /** The compiled worker beside this file. */
 const WORKER = fileURLToPath(new URL("./part-worker.js", import.meta.url));
 
-/** All parts, by a thread for each core; in this one where there is one core, or no worker because the sources run uncompiled. */
+/**
+ * All parts, by threads on all cores but one: that is for the browser, which gets ready for the figures, and what one thread has
+ * compiled another would compile again. In this thread where there is one core, or no worker because the sources run uncompiled.
+ */
 export async function executeParts(options: PartOptions): Promise<Parts> {
   const names = Object.keys(PARTS) as PartName[];
-  const threads = Math.min(availableParallelism(), names.length);
+  const threads = Math.min(availableParallelism() - 1, names.length);
   const wanted = names.map((name): WantedPart => ({ name, options }));
-  if (threads === 1 || !existsSync(WORKER)) return byName(names, wanted.map(executePart));
+  if (threads === 0 || !existsSync(WORKER)) return byName(names, wanted.map(executePart));
   const pool = new Piscina<WantedPart, Parts[PartName]>({
     filename: WORKER,
     minThreads: threads,
