@@ -1,4 +1,5 @@
 /** `exitlab conform`: the model against tables of outcomes, and against this machine's KVM. */
+import type { Command } from "commander";
 import { InputError } from "../cost/input.js";
 import { differentialText } from "../report/differential.js";
 import { terminalLine } from "../report/terminal-line.js";
@@ -13,7 +14,29 @@ interface Options {
   readonly path?: string;
 }
 
-export async function conformCommand(paths: readonly string[], options: Options): Promise<void> {
+/** Adds the command to the program. */
+export function addConform(program: Command): void {
+  program
+    .command("conform")
+    .description(
+      "run the model against tables of outcomes, or against this machine's KVM, and tell where they agree",
+    )
+    .argument(
+      "[table.jsonl...]",
+      "tables of guest paging, EPT, nested, EPT pointer, TLB or ioeventfd rows, also gzipped",
+    )
+    .option("--host", "run random scenarios on this machine's KVM, up to the first difference")
+    .option("--scenarios <n>", "how many (default: 2000)")
+    .option("--seed <n>", "which (default: 1)")
+    .option("--path <path>", "begin with the difference that was reported so")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  exitlab conform ept.jsonl.gz\n  exitlab conform --host --scenarios 500 --seed 7",
+    )
+    .action(conformCommand);
+}
+
+async function conformCommand(paths: readonly string[], options: Options): Promise<void> {
   const { host = false } = options;
   if (paths.length === 0 && !host)
     throw new InputError("conform", "nothing is named", "tables, --host, or both");

@@ -7,7 +7,8 @@ import { exitlabProgram } from "./program.js";
 /** Executes the command that these words name. Never fails: how it ended is in `process.exitCode`. */
 export async function execute(words: readonly string[]): Promise<void> {
   try {
-    await exitlabProgram().parseAsync(words, { from: "user" });
+    const program = await exitlabProgram(words);
+    await program.parseAsync(words, { from: "user" });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     // Of its own errors commander has written already.

@@ -1,5 +1,7 @@
 /** `exitlab export`: the folder of a result at hand, or of a scenario that is run for it. */
+
 import { statSync } from "node:fs";
+import type { Command } from "commander";
 import { InputError } from "../cost/input.js";
 import type { Report } from "../report/export.js";
 import { runReport } from "../report/run-report.js";
@@ -10,7 +12,7 @@ import { isRunJson, parseRunJson } from "../study/run-json.js";
 import { readSweep } from "../study/sweep/read.js";
 import { isJson, nameOf, readJson, repeated } from "./input.js";
 import { reportOfScenario } from "./run.js";
-import { parseFormats, writeReport } from "./write-report.js";
+import { FORMATS_OPTION, parseFormats, writeReport } from "./write-report.js";
 
 interface Options {
   readonly out: string;
@@ -20,7 +22,26 @@ interface Options {
 
 const ALLOWED = "results.jsonl of a sweep or its folder, the JSON of exitlab run --json, or a scenario";
 
-export async function exportCommand(given: string, { out, formats, x }: Options): Promise<void> {
+/** Adds the command to the program. */
+export function addExport(program: Command): void {
+  program
+    .command("export")
+    .description("write figures, rows and mail of a result, or of a scenario, into a folder")
+    .argument(
+      "<result>",
+      "results.jsonl of a sweep or its folder, what run --json printed, or a scenario, in a file or as JSON",
+    )
+    .requiredOption("--out <folder>", "where to")
+    .option(...FORMATS_OPTION)
+    .option("--x <field>", "horizontal axis of a sweep (default: the field with most values)")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  exitlab export out/doorbells --out report --formats svg,csv\n  exitlab export scenario.json --out report",
+    )
+    .action(exportCommand);
+}
+
+async function exportCommand(given: string, { out, formats, x }: Options): Promise<void> {
   const wanted = formats === undefined ? undefined : parseFormats(formats);
   const report = await reportOf(given, out, x);
   const files = await writeReport(report, out, wanted);

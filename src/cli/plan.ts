@@ -1,11 +1,14 @@
 /** `exitlab plan`: what a sweep would run, and why. */
+
 import { availableParallelism } from "node:os";
+import type { Command } from "commander";
 import { duration } from "../report/format.js";
 import { planSweep } from "../study/sweep/plan.js";
 import { nameOf } from "../study/sweep/point.js";
 import { parseShard } from "../study/sweep/shard.js";
 import type { SweepInput } from "../study/sweep/spec.js";
 import { readJson } from "./input.js";
+import { OUT, SHARD, SWEEP } from "./sweep-words.js";
 
 interface Options {
   readonly out?: string;
@@ -13,7 +16,20 @@ interface Options {
   readonly json?: boolean;
 }
 
-export async function planCommand(path: string, { out, shard, json = false }: Options): Promise<void> {
+/** Adds the command to the program. */
+export function addPlan(program: Command): void {
+  program
+    .command("plan")
+    .description("print what a sweep would run and why, and how long it may take")
+    .argument("<sweep.json>", SWEEP)
+    .option(...OUT)
+    .option(...SHARD)
+    .option("--json", "print JSON")
+    .addHelpText("after", "\nExample:\n  exitlab plan sweep.json")
+    .action(planCommand);
+}
+
+async function planCommand(path: string, { out, shard, json = false }: Options): Promise<void> {
   const plan = await planSweep(readJson<SweepInput>(path), {
     ...(out !== undefined && { out }),
     ...(shard !== undefined && { shard: parseShard(shard) }),

@@ -1,5 +1,7 @@
 /** `exitlab run`: the counts of one scenario, their price, and its exits. */
+
 import { writeFileSync } from "node:fs";
+import type { Command } from "commander";
 import { type CostProfile, readCostProfile } from "../cost/cost-profile.js";
 import { InputError } from "../cost/input.js";
 import { ExitCounts } from "../kvm/exit-counts.js";
@@ -22,7 +24,22 @@ interface Options {
   readonly costs?: string;
 }
 
-export async function runCommand(given: string, { json = false, ftrace, costs }: Options): Promise<void> {
+/** Adds the command to the program. */
+export function addRun(program: Command): void {
+  program
+    .command("run")
+    .description(
+      "run one scenario and print what was counted, what each cost in it comes from, and its exits",
+    )
+    .argument("<scenario.json>", "a scenario, in a file or as JSON that begins with {")
+    .option("--json", "print JSON")
+    .option("--costs <profile.json>", "costs as exitlab calibrate wrote them for this processor and kernel")
+    .option("--ftrace <file>", "also write the last 65536 events of KVM's tracepoints, as ftrace text")
+    .addHelpText("after", "\nExample:\n  exitlab run scenario.json --json")
+    .action(runCommand);
+}
+
+async function runCommand(given: string, { json = false, ftrace, costs }: Options): Promise<void> {
   const what = nameOf(given, "scenario");
   const scenario = parseScenario(readJson<unknown>(given), what);
   const trace = ftrace === undefined ? undefined : new Trace();

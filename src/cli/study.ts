@@ -18,7 +18,7 @@ interface Options {
 }
 
 /** Adds `study` to the program, with a command of its own for each study. */
-export function addStudyCommands(program: Command): void {
+export function addStudy(program: Command): void {
   const studies = program
     .command("study")
     .description("run a study and print its mail; without a name, list the studies")
@@ -28,7 +28,7 @@ export function addStudyCommands(program: Command): void {
       "\nExamples:\n  exitlab study pci-testdev --cpu ivy-bridge-i7-3770k --out out\n  exitlab study load-latency --help",
     )
     .action(list);
-  for (const description of STUDY_DESCRIPTIONS) addStudy(studies, description);
+  for (const description of STUDY_DESCRIPTIONS) addOne(studies, description);
 }
 
 /** Without a name that is known. */
@@ -45,7 +45,7 @@ function list(name: string | undefined): void {
     process.stdout.write(`${study.name.padEnd(width)}  ${study.summary}\n`);
 }
 
-function addStudy(studies: Command, { name, summary, options: fields }: StudyDescription): void {
+function addOne(studies: Command, { name, summary, options: fields }: StudyDescription): void {
   const command = studies
     .command(name)
     .description(summary)

@@ -1,4 +1,5 @@
 /** `exitlab sweep`: runs a sweep, or what is left of it. */
+import { type Command, Option } from "commander";
 import { sweep } from "../report/sweep.js";
 import type { Executor } from "../study/sweep/executor.js";
 import { LocalExecutor } from "../study/sweep/local.js";
@@ -7,6 +8,7 @@ import { parseShard } from "../study/sweep/shard.js";
 import type { SweepInput } from "../study/sweep/spec.js";
 import type { SweepResult } from "../study/sweep/sweep.js";
 import { readJson, wholeNumber } from "./input.js";
+import { OUT, SHARD, SWEEP } from "./sweep-words.js";
 
 /** Some points failed; all others are done. */
 const SOME_FAILED = 2;
@@ -23,7 +25,31 @@ interface Options {
   readonly json?: boolean;
 }
 
-export async function sweepCommand(path: string, options: Options): Promise<void> {
+/** Adds the command to the program. */
+export function addSweep(program: Command): void {
+  program
+    .command("sweep")
+    .description("run a sweep, or what is left of it after an interrupt, a crash or a change of the model")
+    .argument("<sweep.json>", SWEEP)
+    .option(...OUT)
+    .addOption(new Option("--workers <n>", "threads (default: one for each core)").conflicts("redis"))
+    .option(...SHARD)
+    .option("--redis <url>", "let workers execute it that are connected to this Redis")
+    .option("--fail-fast", "stop at the first point that fails")
+    .option("--json", "print JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  exitlab sweep sweep.json
+  exitlab sweep sweep.json --shard $((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN + 1))/$SLURM_ARRAY_TASK_COUNT
+  exitlab sweep sweep.json --shard $((JOB_COMPLETION_INDEX + 1))/8
+  exitlab sweep sweep.json --redis redis://queue.example:6379`,
+    )
+    .action(sweepCommand);
+}
+
+async function sweepCommand(path: string, options: Options): Promise<void> {
   const { out, workers, shard, redis, failFast = false, json = false } = options;
   const result = await sweep(readJson<SweepInput>(path), {
     failFast,
