@@ -5,7 +5,7 @@ import { describeMachine, type HostMachine } from "../../host/machine.js";
 import { VcpuThread } from "../../host/vcpu-thread.js";
 import type { Paging } from "../../kvm/spte.js";
 import { PATCHES } from "../../patches/index.js";
-import { type DifferentialOptions, type DifferentialReport, differential } from "./differential.js";
+import type { DifferentialOptions, DifferentialReport } from "./differential.js";
 import { runOnHost } from "./host-driver.js";
 import type { ModelSetting } from "./model-vm.js";
 
@@ -32,6 +32,8 @@ export async function conformHost(options: Partial<DifferentialOptions> = {}): P
     throw new InputError("scenarios", notAllowed(scenarios), "a whole number from 1");
   if (seed !== (seed | 0))
     throw new InputError("seed", notAllowed(seed), "a whole number of 32 bits, signed");
+  // Loaded by who needs it only, with all that draws scenarios.
+  const { differential } = await import("./differential.js");
   const kvm = openKvm();
   try {
     const machine = describeMachine();

@@ -3,7 +3,7 @@
  */
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Piscina } from "piscina";
+import type { Piscina } from "piscina";
 import { InputError, notAllowed } from "../../cost/input.js";
 import type { Executor, Job, Outcome } from "./executor.js";
 
@@ -21,6 +21,8 @@ export class LocalExecutor implements Executor {
   }
 
   async *execute(jobs: readonly Job[], signal: AbortSignal): AsyncGenerator<Outcome> {
+    // Loaded by who needs it only, with all that starts threads.
+    const { Piscina } = await import("piscina");
     signal.throwIfAborted();
     const threads = Math.min(this.workers, jobs.length);
     if (threads === 0) return;

@@ -5,7 +5,6 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
-import { Piscina } from "piscina";
 import { conditionsOf } from "../conditions.js";
 import { studyThreadIncidents } from "../incidents/thread-cases.js";
 import type { Design } from "./designs.js";
@@ -77,6 +76,8 @@ export async function executeParts(options: PartOptions): Promise<Parts> {
   const threads = Math.min(availableParallelism() - 1, names.length);
   const wanted = names.map((name): WantedPart => ({ name, options }));
   if (threads === 0 || !existsSync(WORKER)) return byName(names, wanted.map(executePart));
+  // Loaded here: a worker has no threads of its own.
+  const { Piscina } = await import("piscina");
   const pool = new Piscina<WantedPart, Parts[PartName]>({
     filename: WORKER,
     minThreads: threads,
