@@ -3,6 +3,7 @@
  * browser serves all the figures of a run, because starting it costs more than any picture.
  */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,6 +12,8 @@ import { findChromium, NoChromiumError } from "./chromium.js";
 import type { Figure, FigureLayout } from "./figure.js";
 import { inTurn } from "./in-turn.js";
 import { plotlyPath } from "./plotly.js";
+
+const require = createRequire(import.meta.url);
 
 /** Draws figures until its `withRenderer` ends. */
 export interface Renderer {
@@ -58,8 +61,9 @@ export async function withRenderer<Result>(use: (renderer: Renderer) => Promise<
 export async function openRenderer(): Promise<OpenRenderer> {
   const executablePath = findChromium();
   if (executablePath === null) throw new NoChromiumError();
-  // Loaded here: it takes half a second, which importing the package should not cost.
-  const { chromium } = await import("playwright-core");
+  // Loaded here: it takes half a second, which importing the package should not cost. An import would take longer, as it searches
+  // megabytes of source for what they export.
+  const { chromium } = require("playwright-core") as typeof import("playwright-core");
   // Chromium and its libraries leave files in the user's home; this one is theirs alone and goes with them.
   const home = await mkdtemp(join(tmpdir(), "exitlab-chromium-"));
   const removeHome = () => rm(home, { recursive: true, force: true, maxRetries: 3 });

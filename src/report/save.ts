@@ -12,13 +12,13 @@ import { plotlyPath } from "./plotly.js";
 import { recordTables } from "./record-table.js";
 import { headed, mailText, measured } from "./text-table.js";
 
-/** Of a file. */
-export type Content = string | Uint8Array;
+/** Of a file, in one piece or in some. */
+export type Content = string | Uint8Array | readonly (string | Uint8Array)[];
 
 const FORMATS: Readonly<Record<string, (figure: Figure) => Content | Promise<Content>>> = {
   ".html": async (figure) => {
     const [before, behind] = figurePage(figure);
-    return Buffer.concat([Buffer.from(before), await plotlySource(), Buffer.from(behind)]);
+    return [before, await plotlySource(), behind];
   },
   ".svg": (figure) => withKeptRenderer((renderer) => renderer.svg(figure)),
   ".png": (figure) => withKeptRenderer((renderer) => renderer.png(figure)),
