@@ -11,7 +11,10 @@ export const LINE = 64;
 /** Above the upper bits of a line's number in a key: lines belong to no address space. */
 const PHYSICAL = 1 << 14;
 
-/** Lines that are referenced one after the other, again and again. */
+/**
+ * Lines that are referenced one after the other, again and again, and in no other way: so a line that is not where the run
+ * left it in a cache is not in it.
+ */
 export class LineRun {
   private readonly lows: Int32Array;
   private readonly highs: Int32Array;
@@ -21,7 +24,7 @@ export class LineRun {
 
   /**
    * @param pfns page frame number of each, below 2^32
-   * @param lines the line in its page, 0 to 63
+   * @param lines the line in its page, 0 to 63; no line is there twice
    */
   constructor(
     private readonly hierarchy: MemoryHierarchy,
@@ -38,17 +41,15 @@ export class LineRun {
   reference(first: number, end: number): void {
     const { hierarchy, lows, highs, places, placesInL2 } = this;
     const { l1d, l2 } = hierarchy;
-    for (let index = first; ; index++) {
+    for (let index = first; index < end; index++) {
       index = l1d.useRun(lows, highs, places, index, end) | 0;
-      if (index >= end) return;
-      const low = lows[index];
-      const high = highs[index];
-      let place = l1d.lookup(low, high, high) | 0;
-      if (place === ABSENT) {
+      // Where one was pushed out, more were.
+      for (; index < end && !l1d.useAt(places[index], lows[index], highs[index]); index++) {
+        const low = lows[index];
+        const high = highs[index];
         if (!l2.useAt(placesInL2[index], low, high)) placesInL2[index] = hierarchy.bringToL2(low, high);
-        place = l1d.insert(low, high) | 0;
+        places[index] = l1d.insert(low, high);
       }
-      places[index] = place;
     }
   }
 }
@@ -81,13 +82,10 @@ export class MemoryHierarchy {
     return this.referenceBehindL1(low, high) | 0;
   }
 
-  /** References a line, by its key, where L1D does not have it, but leaves it to the caller to fill L1D. Returns its place in L2. */
+  /** References a line, by its key, that L1D and L2 do not have, and fills L2. Returns its place there. */
   bringToL2(low: number, high: number): Place {
-    const { l2 } = this;
-    const place = l2.lookup(low, high, high) | 0;
-    if (place !== ABSENT) return place;
     this.bringToL3(low, high);
-    return l2.insert(low, high) | 0;
+    return this.l2.insert(low, high) | 0;
   }
 
   /** Leaves the memory of the largest cache to another hierarchy of the same size. Nothing is referenced any more. */
