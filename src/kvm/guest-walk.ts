@@ -21,6 +21,9 @@ import { GuestStopped } from "./guest-stopped.js";
 import { KvmMmuNotifier } from "./mmu-notifier.js";
 import { KVM } from "./primitives.js";
 
+/** Bits of an address within a page. */
+const PAGE_SHIFT = 12;
+
 /** Rights before any entry has taken one away. */
 export const ALL_RIGHTS = RIGHT_WRITABLE | RIGHT_USER;
 
@@ -31,9 +34,9 @@ export class GuestWalk {
   /** Level of the entry that maps it: 1 for 4 Kbyte, 2 for 2 Mbyte, 3 for 1 Gbyte; 4 without paging. */
   level = 1;
   /** By level, guest page frame number of the table that was read. */
-  readonly tables: number[] = [0, 0, 0, 0, 0, 0];
+  readonly tables: Float64Array = new Float64Array(6);
   /** By level, what the entries above that level allow; at 0, what all of them do. */
-  readonly rights: number[] = [0, 0, 0, 0, 0, 0];
+  readonly rights: Int32Array = new Int32Array(6);
   /** What all entries together allow. */
   writable = false;
   user = false;
@@ -82,7 +85,9 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
       }
       if ((rights & guest.rightsMask[kind]) !== guest.rightsValue[kind])
         return this.walkFails(PF_PRESENT, kind);
-      guestWalk.gfn = guest.leafPfn(level, low, high) + (page % 2 ** (9 * (level - 1)));
+      // The bits of the page number below those that chose the entry take the place of its own.
+      const inside = (1 << guest.shifts[level]) - 1;
+      guestWalk.gfn = entryPfn((low & ~(inside << PAGE_SHIFT)) | ((page & inside) << PAGE_SHIFT), high);
       guestWalk.level = level;
       guestWalk.rights[0] = rights;
       guestWalk.dirty = (low & PTE_DIRTY) !== 0;

@@ -106,5 +106,5 @@ function pageOf(hva: number): number {
 
 /** The first number from `from` on that is congruent to another. */
 function congruent(from: number, other: number, modulus: number): number {
-  return from + ((((other - from) % modulus) + modulus) % modulus);
+  return Math.floor(from + ((((other - from) % modulus) + modulus) % modulus));
 }

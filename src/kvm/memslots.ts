@@ -44,6 +44,14 @@ export class Memslot {
   invalid = false;
   /** Page offsets that were written since the log was read last; null: not logged. */
   dirtyBitmap: Set<number> | null = null;
+  /**
+   * The host's mapping that was found last, which is mostly all there is behind a slot: its first guest page, the one after
+   * its last, and what to add to one for its host page frame number.
+   */
+  vma: Vma | undefined;
+  vmaFirstGfn = 0;
+  vmaEndGfn = 0;
+  pfnFromGfn = 0;
   /** By level, first pages of large pages that hold paging structures of the guest, with their number. */
   private readonly writeCount: readonly Map<number, number>[] = [new Map(), new Map()];
 
@@ -62,6 +70,15 @@ export class Memslot {
   /** Host virtual address of a guest page in the slot. */
   hva(gfn: number): number {
     return this.userspaceAddr + (gfn - this.baseGfn) * PAGE;
+  }
+
+  /** Remembers a mapping of the host's that lies behind the slot, or behind a part of it. */
+  remember(vma: Vma): void {
+    const first = this.baseGfn + pageOf(vma.start - this.userspaceAddr);
+    this.vma = vma;
+    this.vmaFirstGfn = first;
+    this.vmaEndGfn = first + pageOf(vma.bytes);
+    this.pfnFromGfn = Math.floor(vma.basePfn - first);
   }
 
   /** Whether a large page (level 2 or 3) around a guest page may not be mapped, whatever the host has there. */
@@ -134,8 +151,8 @@ export abstract class KvmMemslots extends KvmIrqchip {
   kvmSetUserMemoryRegion(region: MemoryRegion): void {
     this.checkMemoryRegion(region);
     const { slot: id, flags, guestPhysAddr, memorySize, userspaceAddr } = region;
-    const baseGfn = guestPhysAddr / PAGE;
-    const npages = memorySize / PAGE;
+    const baseGfn = pageOf(guestPhysAddr);
+    const npages = pageOf(memorySize);
     const old = this.memslots.find((slot) => slot.id === id);
     if (npages === 0) {
       if (old === undefined) throw invalid("memorySize", 0, `more than 0: there is no slot ${id} to delete`);
@@ -207,13 +224,16 @@ export abstract class KvmMemslots extends KvmIrqchip {
 
   /** The host's mapping behind a guest page of a slot. */
   vmaOf(slot: Memslot, gfn: number): Vma | undefined {
-    return this.host.find(slot.hva(gfn));
+    if (gfn >= slot.vmaFirstGfn && gfn < slot.vmaEndGfn) return slot.vma;
+    const vma = this.host.find(slot.hva(gfn));
+    if (vma !== undefined) slot.remember(vma);
+    return vma;
   }
 
-  /** Host page frame number behind a guest page of a slot; undefined where the host has nothing mapped. */
-  pfnOf(slot: Memslot, gfn: number): number | undefined {
-    const vma = this.vmaOf(slot, gfn);
-    return vma === undefined ? undefined : vma.basePfn + (slot.hva(gfn) - vma.start) / PAGE;
+  /** Host page frame number behind a guest page of a slot; -1 where the host has nothing mapped. */
+  pfnOf(slot: Memslot, gfn: number): number {
+    if (gfn >= slot.vmaFirstGfn && gfn < slot.vmaEndGfn) return gfn + slot.pfnFromGfn;
+    return this.vmaOf(slot, gfn) === undefined ? -1 : gfn + slot.pfnFromGfn;
   }
 
   markPageDirty(slot: Memslot, gfn: number): void {
@@ -231,11 +251,9 @@ export abstract class KvmMemslots extends KvmIrqchip {
   /** Host page frame number behind a guest page. @throws KvmError EFAULT where there is none */
   guestFrame(gfn: number): number {
     const slot = this.findMemslot(gfn);
-    const pfn = slot === undefined ? undefined : this.pfnOf(slot, gfn);
-    if (pfn === undefined) {
-      throw new KvmError("EFAULT", `no memory at guest page frame 0x${gfn.toString(16)}`);
-    }
-    return pfn;
+    const pfn = slot === undefined ? -1 : this.pfnOf(slot, gfn);
+    if (pfn >= 0) return pfn;
+    throw new KvmError("EFAULT", `no memory at guest page frame 0x${gfn.toString(16)}`);
   }
 
   /** Publishes a set of slots, waits until nobody uses the old one, and makes the generation final. */
@@ -293,6 +311,11 @@ export abstract class KvmMemslots extends KvmIrqchip {
   private invalidSlot(slot: number): KvmError {
     return invalid("slot", slot, `0 to ${this.userMemSlots - 1}`);
   }
+}
+
+/** A page number, rounded though it is whole: V8 keeps a quotient as a floating-point number, but not one that it has rounded. */
+function pageOf(bytes: number): number {
+  return Math.floor(bytes / PAGE);
 }
 
 function invalid(field: string, value: number, allowed: string): KvmError {

@@ -139,7 +139,8 @@ export abstract class Mmu extends KvmPageTables {
   hvaToPfn(slot: Memslot, gfn: number): number {
     this.counts[KVM.hvaToPfn]++;
     this.host.faultIn(slot.hva(gfn));
-    return this.pfnOf(slot, gfn) ?? KVM_PFN_ERR_FAULT;
+    const pfn = this.pfnOf(slot, gfn);
+    return pfn >= 0 ? pfn : KVM_PFN_ERR_FAULT;
   }
 
   /** What a page without memory behind it makes of the fault; null: go on and map it. `gva` is 0 under TDP. */
