@@ -18,11 +18,15 @@ import { PAGE } from "../x86/mmu.js";
 import { highOf, lowOf } from "../x86/page-number.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { GuestStopped } from "./guest-stopped.js";
+import type { Memslot } from "./memslots.js";
 import { KvmMmuNotifier } from "./mmu-notifier.js";
 import { KVM } from "./primitives.js";
 
 /** Bits of an address within a page. */
 const PAGE_SHIFT = 12;
+
+/** Levels there may be, from 0 on. */
+const LEVELS = 6;
 
 /** Rights before any entry has taken one away. */
 export const ALL_RIGHTS = RIGHT_WRITABLE | RIGHT_USER;
@@ -34,9 +38,9 @@ export class GuestWalk {
   /** Level of the entry that maps it: 1 for 4 Kbyte, 2 for 2 Mbyte, 3 for 1 Gbyte; 4 without paging. */
   level = 1;
   /** By level, guest page frame number of the table that was read. */
-  readonly tables: Float64Array = new Float64Array(6);
+  readonly tables: Float64Array = new Float64Array(LEVELS);
   /** By level, what the entries above that level allow; at 0, what all of them do. */
-  readonly rights: Int32Array = new Int32Array(6);
+  readonly rights: Int32Array = new Int32Array(LEVELS);
   /** What all entries together allow. */
   writable = false;
   user = false;
@@ -45,6 +49,16 @@ export class GuestWalk {
   dirty = false;
   /** Page-fault error code, where the walk failed. */
   errorCode = 0;
+
+  /** By level, the table that was found last and where it begins in memory, as long as the slots are these. */
+  readonly frameGfns: Float64Array = new Float64Array(LEVELS);
+  readonly frames: Int32Array = new Int32Array(LEVELS);
+  memslots: readonly Memslot[] | null = null;
+
+  forgetFrames(memslots: readonly Memslot[]): void {
+    this.frameGfns.fill(-1);
+    this.memslots = memslots;
+  }
 }
 
 export abstract class KvmGuestWalk extends KvmMmuNotifier {
@@ -64,12 +78,14 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
     if (guest.entryBytes !== 8 || guest.mode === "PAE") {
       throw new GuestStopped(`the emulator walks tables of 4 or 5 levels, not those of ${guest.mode} paging`);
     }
+    if (guestWalk.memslots !== this.memslots) guestWalk.forgetFrames(this.memslots);
+    const { frameGfns, frames } = guestWalk;
     let rights = ALL_RIGHTS;
     let flags = PTE_ACCESSED;
     let gfn = Math.floor(vcpu.guestCr3 / PAGE);
     for (let level = guest.levels; ; level--) {
-      const pfn = this.guestFrame(gfn);
-      const word = memory.frame(lowOf(pfn), highOf(pfn)) + 2 * entryIndex(page, level);
+      const frame = frameGfns[level] === gfn ? frames[level] : this.findTable(level, gfn);
+      const word = frame + 2 * entryIndex(page, level);
       const low = memory.words[word];
       const high = memory.words[word + 1];
       guestWalk.tables[level] = gfn;
@@ -99,6 +115,16 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
     if (flags === 0 || (accessOf(kind) === WRITE && !guestWalk.dirty))
       this.updateAccessedDirtyBits(page, kind);
     return true;
+  }
+
+  /** Where a table of the guest's begins in memory; a frame that nothing was written to may yet come elsewhere. */
+  private findTable(level: number, gfn: number): number {
+    const { guestWalk, memory } = this;
+    const pfn = this.guestFrame(gfn);
+    const frame = memory.frame(lowOf(pfn), highOf(pfn));
+    guestWalk.frameGfns[level] = frame === 0 ? -1 : gfn;
+    guestWalk.frames[level] = frame;
+    return frame;
   }
 
   /** Sets the accessed flag in each entry of the last walk, and the dirty flag in its last for a write, where they may be. */

@@ -6,7 +6,6 @@
  * host took back is there again at once), and the limit on the number of shadow pages.
  */
 import { PAGE } from "../x86/mmu.js";
-import { highOf, lowOf } from "../x86/page-number.js";
 import { entryIndex, entryPfn } from "../x86/physical-memory.js";
 import { ERRNO, KvmError } from "./errno.js";
 import { SharedLine } from "./kvm.js";
@@ -280,7 +279,7 @@ export abstract class Mmu extends KvmPageTables {
     if (!this.hasAccessedDirty) return;
     const { memory, spteFormat } = this;
     const first = index - (index % PTE_PREFETCH_NUM);
-    const frame = memory.frame(lowOf(table), highOf(table));
+    const frame = this.frameOf(table, 1);
     let start = -1;
     for (let at = first; at < first + PTE_PREFETCH_NUM; at++) {
       const word = frame + 2 * at;

@@ -32,6 +32,9 @@ export abstract class KvmPageTables extends KvmMemslots {
   readonly spteFormat: SpteFormat;
   private readonly freeTables: number[] = [];
   private nextTablePfn = FIRST_TABLE_PFN;
+  /** By level, the table that was found last and where it begins in memory: two walks differ in the last table, if at all. */
+  private readonly walkedTables: Float64Array = new Float64Array(PAGES_OF_ENTRY.length).fill(-1);
+  private readonly walkedFrames: Int32Array = new Int32Array(PAGES_OF_ENTRY.length);
   /** How often all tables were dropped. */
   mmuValidGen = 0;
   /** Where the last walk of KVM's tables ended: table, index in it, level, and what the entry holds, as signed integers. */
@@ -248,20 +251,30 @@ export abstract class KvmPageTables extends KvmMemslots {
     this.spteIndex = index;
     this.spteLevel = level;
     const { words } = this.memory;
-    const word = this.memory.frame(lowOf(table), highOf(table)) + 2 * index;
+    const word = this.frameOf(table, level) + 2 * index;
     this.spteLow = words[word] | 0;
     this.spteHigh = words[word + 1] | 0;
   }
 
+  /** Where a table begins in memory. One that nothing was written to has no place yet. */
+  frameOf(table: number, level: number): number {
+    const { walkedTables, walkedFrames } = this;
+    if (walkedTables[level] === table) return walkedFrames[level];
+    const frame = this.memory.frame(lowOf(table), highOf(table));
+    walkedTables[level] = frame === 0 ? -1 : table;
+    walkedFrames[level] = frame;
+    return frame;
+  }
+
   /** Reads the entry that a walk of KVM's tables for a page ends at. */
   walkShadowPage(page: number): void {
-    const { memory, spteFormat } = this;
-    const { words } = memory;
+    const { spteFormat } = this;
+    const { words } = this.memory;
     let table = this.rootTable;
     let { levels: level } = this;
     for (;;) {
       const index = entryIndex(page, level);
-      const word = memory.frame(lowOf(table), highOf(table)) + 2 * index;
+      const word = this.frameOf(table, level) + 2 * index;
       const low = words[word] | 0;
       const high = words[word + 1] | 0;
       if (!spteFormat.isPresent(low, high) || spteFormat.isLeaf(level, low)) {
