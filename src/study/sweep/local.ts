@@ -1,8 +1,10 @@
 /**
  * Executes jobs on this machine: a pool of worker threads, one for each core.
  */
+import { once } from "node:events";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { InputError, notAllowed } from "../../cost/input.js";
 import type { Executor, Job, Outcome } from "./executor.js";
@@ -27,6 +29,7 @@ export class LocalExecutor implements Executor {
     const threads = Math.min(this.workers, jobs.length);
     if (threads === 0) return;
     const pool = new Piscina({ filename: WORKER, minThreads: threads, maxThreads: threads });
+    const loaded = Promise.allSettled(pool.threads.map(firstMessageOf));
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
@@ -44,9 +47,16 @@ export class LocalExecutor implements Executor {
         yield outcome;
       }
     } finally {
+      // Node aborts the process when it ends a thread that still loads its modules ("IsGraphAsync", seen with 20.20).
+      await loaded;
       await pool.destroy();
     }
   }
+}
+
+/** That it has loaded; or it ends without one. */
+async function firstMessageOf(thread: Worker): Promise<void> {
+  await Promise.race([once(thread, "message"), once(thread, "exit")]);
 }
 
 /** Times that a job may take its worker along. */
