@@ -95,8 +95,8 @@ describe("a sweep", () => {
 
   it("answers an interrupt while it prepares very many points", async () => {
     const controller = new AbortController();
-    const sweep = runSweep({ ...SWEEP, seeds: 20_000 }, { out, executor, signal: controller.signal });
-    setTimeout(() => controller.abort(new Error("enough")), 300);
+    const sweep = runSweep({ ...SWEEP, seeds: 50_000 }, { out, executor, signal: controller.signal });
+    setTimeout(() => controller.abort(new Error("enough")), 1);
     await expect(sweep).rejects.toThrow("enough");
     expect(executor.executed).toEqual([]);
   });
