@@ -195,7 +195,8 @@ export class SetAssociativeStore {
 
   /** Leaves the memory to another store of the same size. Nothing is asked of this one any more. */
   release(): void {
-    if (this.cells.length < LARGE) return;
+    // Twice left, it would be taken by two.
+    if (this.cells.length < LARGE || spare.includes(this.cells)) return;
     this.clear();
     this.cells.fill(0, this.end);
     if (spare[0]?.length !== this.cells.length) spare = [];
@@ -205,7 +206,7 @@ export class SetAssociativeStore {
   /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
   find(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
+    const place = cells[this.bucketOf(low)];
     if (place < 0) return this.search(low, high, otherHigh) | 0;
     // Place 0 is no entry and has no key: no `high` is 0.
     const found = cells[(place + HIGH) | 0];

@@ -112,6 +112,15 @@ describe("a set-associative store", () => {
     },
   );
 
+  it("leaves its memory to one other only, however often it is released", () => {
+    const size = { entries: 2 ** 16, ways: 16 };
+    const store = new SetAssociativeStore(size, 0);
+    store.release();
+    store.release();
+    const [one, other] = [new SetAssociativeStore(size, 0), new SetAssociativeStore(size, 0)];
+    expect(one.cells === other.cells).toBe(false);
+  });
+
   it.each(["lru", "fifo", "bip", "mru", "plru-fill", "random"] as const)(
     "fills a removed entry before it evicts another (%s)",
     (replacement) => {
