@@ -52,14 +52,13 @@ export function wrapCommand(command: string, width: number): string {
   const room = width - " \\".length;
   const lines: string[] = [];
   let line = FIRST;
-  for (const [index, piece] of piecesOf(asciiText(command)).entries()) {
-    const length = piece.reduce((sum, { text }) => sum + text.length, 0);
-    const { quoted } = piece[0] ?? { quoted: false };
+  for (const [index, { quoted, units }] of piecesOf(asciiText(command)).entries()) {
+    const length = units.reduce((sum, { text }) => sum + text.length, 0);
     if (index > 0 && line.length + 1 + length > room) {
       lines.push(quoted ? line : `${line} \\`);
       line = FURTHER;
     } else if (index > 0) line += " ";
-    for (const unit of piece) {
+    for (const unit of units) {
       if (line.length + unit.text.length > room) {
         // The shell joins what stands on both sides of a backslash at a line's end.
         lines.push(`${line}${unit.quoted ? "'" : ""}\\`);
@@ -77,15 +76,21 @@ interface Unit {
   readonly quoted: boolean;
 }
 
+/** What stands between two spaces of a command, maybe nothing, and whether apostrophes are around the space before it. */
+interface Piece {
+  readonly quoted: boolean;
+  readonly units: Unit[];
+}
+
 /** A command, cut at its spaces, but for those of quoted words that are no JSON and of the strings in JSON. */
-function piecesOf(command: string): Unit[][] {
-  const pieces: Unit[][] = [[]];
+function piecesOf(command: string): Piece[] {
+  const pieces: Piece[] = [{ quoted: false, units: [] }];
   let quoted = false;
   let isJson = false;
   let inString = false;
   for (const { 0: text, index } of command.matchAll(/\\?./g)) {
-    if (text === " " && !(quoted && (!isJson || inString))) pieces.push([]);
-    else pieces[pieces.length - 1].push({ text, quoted });
+    if (text === " " && !(quoted && (!isJson || inString))) pieces.push({ quoted, units: [] });
+    else pieces[pieces.length - 1].units.push({ text, quoted });
     // Inside apostrophes a backslash is a character like any other to the shell, but not to JSON.
     if (text.length > 1 && (!quoted || text !== "\\'")) continue;
     if (text.endsWith("'")) {

@@ -44,7 +44,7 @@ export class WorkerProcess {
   private readonly process: ChildProcess;
   /** What it printed, by line. */
   readonly lines: string[] = [];
-  /** Its exit status. */
+  /** Its exit status, when all that it printed is in `lines`. */
   readonly ended: Promise<number | null>;
 
   constructor(url: string, jobs = 1, ...options: readonly string[]) {
@@ -53,7 +53,7 @@ export class WorkerProcess {
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.on("data", (text) => this.lines.push(...String(text).trimEnd().split("\n")));
     }
-    this.ended = once(this.process, "exit").then(([status]) => status);
+    this.ended = once(this.process, "close").then(([status]) => status);
   }
 
   /** Those of its lines that contain a text. */
@@ -68,6 +68,12 @@ export class WorkerProcess {
 
   kill(signal: NodeJS.Signals): void {
     this.process.kill(signal);
+  }
+
+  /** Has it end in its own time, and all that it printed read: it tells of an outcome after it has sent it. */
+  async stop(): Promise<void> {
+    this.kill("SIGTERM");
+    await this.ended;
   }
 
   /** The processes that execute its jobs. */

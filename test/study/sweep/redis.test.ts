@@ -125,6 +125,7 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
       ),
     ]);
     // What fails has been executed, and is executed once.
+    await Promise.all(started.map((worker) => worker.stop()));
     const failures = started.flatMap((worker) => worker.said(": scenario: memslots"));
     expect(failures).toEqual([expect.stringContaining(`job ${impossible.key.slice(0, 8)}: `)]);
   });
@@ -244,9 +245,8 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
       `scenario: patches: "mine" comes with its source, which the worker on ${hostname()} does not run; ` +
       "allowed: patches that it has in its files; started with --allow-patch-source it runs any";
     expect(await outcomesOf(executor, [job])).toEqual({ [job.key]: { status: "failed", error } });
+    await worker.stop();
     expect(worker.said('"mine" comes with its source')).toHaveLength(1);
-    worker.kill("SIGTERM");
-    await worker.ended;
     const allowing = new WorkerProcess(server.url, 1, "--allow-patch-source");
     workers.push(allowing);
     await allowing.ready();
@@ -276,6 +276,7 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
       refused("scenario: gives another key here than the job has"),
     );
     expect(await outcome(key)).toMatchObject({ status: "done" });
+    await worker.stop();
     expect(worker.said("attempt")).toEqual([]);
   });
 });
