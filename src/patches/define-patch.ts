@@ -101,7 +101,7 @@ export function definePatch(
   if (make === undefined) {
     const functions = first as PatchFunctions;
     const source = `{\n${methodsOf(name, functions).join(",\n")}\n}`;
-    return { ...named, constants: {}, source, change: changeOf(name, () => functions) };
+    return { ...named, constants: {}, source, change: onePerKernel(changeOf(name, () => functions)) };
   }
   const constants: PatchConstants = { ...(first as PatchConstants) };
   checkConstants(name, constants);
@@ -159,6 +159,16 @@ type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 /** Where the kernel keeps the functions as they were before the patch whose function runs. */
 interface Layered {
   original: KernelFunctions | undefined;
+}
+
+/** The change, made once of each kernel: machines with one class run the same compiled code. */
+function onePerKernel(change: KernelChange): KernelChange {
+  const changed = new WeakMap<KernelClass, KernelClass>();
+  return (Kernel) => {
+    const known = changed.get(Kernel) ?? change(Kernel);
+    changed.set(Kernel, known);
+    return known;
+  };
 }
 
 function changeOf(patch: string, make: () => PatchFunctions): KernelChange {

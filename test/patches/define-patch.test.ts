@@ -2,6 +2,7 @@ import { inspect } from "node:util";
 import { describe, expect, it } from "vitest";
 import { InputError } from "../../src/cost/input.js";
 import { KVM_FAST_MMIO_BUS } from "../../src/kvm/io-bus.js";
+import { Linux4_2 } from "../../src/kvm/linux-4.2.js";
 import { KVM_EXIT_INTERNAL_ERROR } from "../../src/kvm/vcpu.js";
 import {
   definePatch,
@@ -67,6 +68,28 @@ describe("a series of patches", () => {
   it("signals each kick once with the RFC, whatever does nothing beside it", () => {
     const { signals } = run({ ...KICKS, patches: [asks, rfc] });
     expect(signals).toEqual([10]);
+  });
+});
+
+describe("the class of a patched kernel", () => {
+  class Kernel extends Linux4_2 {}
+
+  it("is the same for all machines with one kernel before the patch", () => {
+    expect(asks.change(Kernel)).toBe(asks.change(Kernel));
+    expect(asks.change(class extends Kernel {})).not.toBe(asks.change(Kernel));
+    expect(asks.change(skips.change(Kernel))).toBe(asks.change(skips.change(Kernel)));
+  });
+
+  it("is another for each machine where the patch's functions are", () => {
+    const counting = definePatch("counting", { from: 1 }, ({ from }) => {
+      let count = from;
+      return {
+        handleEptMisconfig() {
+          return count++;
+        },
+      };
+    });
+    expect(counting.change(Kernel)).not.toBe(counting.change(Kernel));
   });
 });
 
