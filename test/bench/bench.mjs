@@ -2,7 +2,7 @@
  * `npm run bench`: how fast the model is, beside a C++ program of the same model, and what else takes a user's time.
  *
  * `npm run bench -- "fast MMIO kick"` measures that row only, and several names several. `--json` prints JSON with all samples
- * in place of tables; `--long` has the row "length" run for a billion accesses. Fails when a row does not do what its name
+ * in place of tables; `--long` has the row "length" run for a billion accesses; `--wasm` has the C++ program as WebAssembly, too. Fails when a row does not do what its name
  * says, or does not count the same on all sides.
  */
 import { parseArgs } from "node:util";
@@ -23,7 +23,7 @@ await bench(positionals, values);
 function argumentsOf() {
   const flag = /** @type {const} */ ({ type: "boolean", default: false });
   try {
-    return parseArgs({ options: { json: flag, long: flag }, allowPositionals: true });
+    return parseArgs({ options: { json: flag, long: flag, wasm: flag }, allowPositionals: true });
   } catch (error) {
     return fail(error instanceof Error ? error.message : String(error));
   }

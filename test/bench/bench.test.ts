@@ -30,10 +30,10 @@ async function did(row: Row): Promise<Sample["did"][]> {
 }
 
 let folder: string;
-let program: string | null = null;
+const programs: string[] = [];
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "exitlab-bench-"));
-  if (compiler !== null) program = compileYardstick(compiler, folder);
+  if (compiler !== null) programs.push(compileYardstick(compiler, folder));
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -46,7 +46,7 @@ describe("a row of the model", () => {
   it.each(cases)(
     `does what its name says, ${inCpp}: $row.name, $iterations times`,
     async ({ row, iterations }) => {
-      const [first, ...others] = (await did(modelRow(row, program, iterations))).map(didText);
+      const [first, ...others] = (await did(modelRow(row, programs, iterations))).map(didText);
       for (const other of others) expect(other).toBe(first);
     },
   );
@@ -67,7 +67,7 @@ describe.skipIf(compiler === null)("the yardstick", () => {
     async ({ design, operation, around }) => {
       const scenario = () => parseScenario(scenarioOf(designOf(design), around));
       const row = { name: design, operation, iterations: around.accesses, scenario, isTrue: () => true };
-      const [cpp, typescript] = (await did(modelRow(row, program))).map(didText);
+      const [cpp, typescript] = (await did(modelRow(row, programs))).map(didText);
       expect(cpp).toBe(typescript);
     },
   );

@@ -7,8 +7,8 @@ import { textTable, wrapText } from "../../dist/report/text-table.js";
 import { fail, say } from "../../src/setup/project.mjs";
 import { didText } from "./measure.mjs";
 import { model } from "./processor-rows.mjs";
-import { CPP, MODEL_ROWS, rowNames, TYPESCRIPT } from "./rows.mjs";
-import { COMPILERS, compiler, compileYardstick, FLAGS, versionOf } from "./yardstick.mjs";
+import { CPP, MODEL_ROWS, rowNames, TYPESCRIPT, WASM } from "./rows.mjs";
+import { COMPILERS, compiler, compileToWasm, compileYardstick, FLAGS, versionOf } from "./yardstick.mjs";
 
 /**
  * @typedef {import("./measure.mjs").Figures} Figures
@@ -22,15 +22,18 @@ import { COMPILERS, compiler, compileYardstick, FLAGS, versionOf } from "./yards
 
 /**
  * @param {readonly string[]} names of rows; none: all
- * @param {{ json: boolean, long: boolean }} options
+ * @param {{ json: boolean, long: boolean, wasm: boolean }} options
  */
-export async function bench(names, { json, long }) {
+export async function bench(names, { json, long, wasm }) {
   const known = rowNames();
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) fail(`no row is called "${unknown}"; the rows are:\n  ${known.join("\n  ")}`);
   const folder = mkdtempSync(join(os.tmpdir(), "exitlab-bench-"));
   process.once("exit", () => rmSync(folder, { recursive: true }));
-  const yardstick = compiler === null ? null : compileYardstick(compiler, folder);
+  const yardsticks = [
+    ...(compiler === null ? [] : [compileYardstick(compiler, folder)]),
+    ...(wasm ? [compileToWasm(folder)] : []),
+  ];
   const machine = {
     processor: os.cpus()[0].model,
     cores: os.cpus().length,
@@ -41,19 +44,19 @@ export async function bench(names, { json, long }) {
   };
   const rows = known
     .filter((name) => names.length === 0 || names.includes(name))
-    .map((name) => measured(name, yardstick, long));
+    .map((name) => measured(name, yardsticks, long));
   console.log(json ? JSON.stringify({ machine, model, rows }, null, 2) : text(machine, rows));
 }
 
 /**
  * @param {string} name of a row
- * @param {string | null} yardstick
+ * @param {readonly string[]} yardsticks
  * @param {boolean} long
  * @returns {MeasuredRow}
  */
-function measured(name, yardstick, long) {
+function measured(name, yardsticks, long) {
   say(`${name} ...`);
-  const args = [join(import.meta.dirname, "row-process.mjs"), name, yardstick ?? "", `${long}`];
+  const args = [join(import.meta.dirname, "row-process.mjs"), name, `${long}`, ...yardsticks];
   const { status, stdout } = spawnSync(process.execPath, args, {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
@@ -85,7 +88,7 @@ function text({ processor, cores, node, compiler: version }, rows) {
 function modelText(rows) {
   /** @type {(name: string) => (row: MeasuredRow) => MeasuredSide | undefined} */
   const sideOf = (name) => (row) => row.sides.find((side) => side.name === name);
-  const [typescript, cpp] = [sideOf(TYPESCRIPT), sideOf(CPP)];
+  const [typescript, cpp, wasm] = [sideOf(TYPESCRIPT), sideOf(CPP), sideOf(WASM)];
   /** @type {(header: string, text: (row: MeasuredRow) => string | undefined, align?: "left" | "right") => Column<MeasuredRow>} */
   const column = (header, cell, align = "right") => ({ header, align, text: (row) => cell(row) ?? "" });
   return [
@@ -100,7 +103,12 @@ function modelText(rows) {
         column("ns", (row) => figure(typescript(row)?.time.median)),
         column("min..max", (row) => spread(typescript(row)?.time)),
         column("C++ ns", (row) => figure(cpp(row)?.time.median)),
-        column("min..max", (row) => spread(cpp(row)?.time)),
+        ...(rows.some(wasm)
+          ? [
+              column("Wasm ns", (row) => figure(wasm(row)?.time.median)),
+              column("Wasm/C++", (row) => wasm(row)?.ratio?.median.toFixed(2)),
+            ]
+          : [column("min..max", (row) => spread(cpp(row)?.time))]),
         column("TS/C++", (row) => typescript(row)?.ratio?.median.toFixed(2)),
       ],
       rows,

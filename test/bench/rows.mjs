@@ -16,6 +16,7 @@ import { yardstickOfGuest, yardstickOfProcessor } from "./yardstick.mjs";
  */
 
 export const CPP = "C++";
+export const WASM = "WebAssembly";
 export const TYPESCRIPT = "TypeScript";
 
 /** The processor and the guests of KVM: what the C++ program does, too. */
@@ -26,13 +27,13 @@ const LENGTH = 100_000_000;
 const LONG_LENGTH = 500_000_000;
 
 /**
- * @param {string | null} yardstick the compiled program
+ * @param {readonly string[]} yardsticks the compiled programs, native first
  * @param {boolean} long
  * @returns {readonly Row[]}
  */
-export function allRows(yardstick, long) {
+export function allRows(yardsticks, long) {
   return [
-    ...MODEL_ROWS.map((row) => modelRow(row, yardstick)),
+    ...MODEL_ROWS.map((row) => modelRow(row, yardsticks)),
     checkedRow("fast MMIO kick"),
     checkedRow("mixed guest"),
     recordedRow("fast MMIO kick"),
@@ -45,37 +46,35 @@ export function allRows(yardstick, long) {
 }
 
 /** Names on the command line are those of rows. */
-export const rowNames = () => allRows(null, false).map(({ name }) => name);
+export const rowNames = () => allRows([], false).map(({ name }) => name);
 
 /**
  * @param {typeof MODEL_ROWS[number]} row
- * @param {string | null} yardstick
+ * @param {readonly string[]} yardsticks
  * @param {number} [iterations]
  * @returns {Row}
  */
-export function modelRow(row, yardstick, iterations = row.iterations) {
+export function modelRow(row, yardsticks, iterations = row.iterations) {
   const isGuest = "scenario" in row;
   const typescript = {
     name: TYPESCRIPT,
     run: () =>
       sampleOf(isGuest ? measureGuest(row, iterations) : measureProcessor(row, iterations), iterations),
   };
-  const cpp = {
-    name: CPP,
+  const compiled = yardsticks.map((program) => ({
+    name: program.endsWith(".wasm") ? WASM : CPP,
     run: () =>
       sampleOf(
-        isGuest
-          ? yardstickOfGuest(String(yardstick), row, iterations)
-          : yardstickOfProcessor(String(yardstick), row, iterations),
+        isGuest ? yardstickOfGuest(program, row, iterations) : yardstickOfProcessor(program, row, iterations),
         iterations,
       ),
-  };
+  }));
   return {
     name: row.name,
     unit: "ns",
     of: "access",
     runs: 11,
-    sides: yardstick === null ? [typescript] : [cpp, typescript],
+    sides: [...compiled, typescript],
     alike: true,
     isTrue: ({ digest, ...counts }) => row.isTrue(counts, iterations, digest),
   };

@@ -1,8 +1,11 @@
-/** The yardstick's side of the benchmark: compiles the C++ program and runs it for a row. */
+/**
+ * The yardstick's side of the benchmark: compiles the C++ program and runs it for a row. It can be WebAssembly, too, which
+ * node runs: as fast as the best that V8 can be given, and so what TypeScript could at most become.
+ */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { accessesOf } from "../../dist/study/run/drawn-guest.js";
-import { which } from "../../src/setup/project.mjs";
+import { fail, which } from "../../src/setup/project.mjs";
 import { eventfdsOf } from "./guest.mjs";
 import { geometry, warmUpOf } from "./processor-rows.mjs";
 
@@ -10,6 +13,12 @@ import { geometry, warmUpOf } from "./processor-rows.mjs";
 
 export const COMPILERS = ["c++", "g++", "clang++"];
 export const FLAGS = ["-std=c++17", "-O3"];
+
+/** Of WebAssembly: it has a system interface, and no exceptions. */
+const WASM_COMPILER = "clang++";
+export const WASM_FLAGS = ["--target=wasm32-wasi", "-fno-exceptions", ...FLAGS];
+const WASM_PACKAGES =
+  "clang, lld, wasi-libc, libclang-rt-14-dev-wasm32, libc++-14-dev-wasm32 and libc++abi-14-dev-wasm32";
 
 /** The first of the compilers on PATH, or null. */
 export const compiler = COMPILERS.map(which).find((found) => found !== null) ?? null;
@@ -30,6 +39,23 @@ export const versionOf = (command) => run(command, ["--version"]).split("\n")[0]
 export function compileYardstick(command, folder) {
   const program = join(folder, "yardstick");
   run(command, [...FLAGS, "-o", program, join(import.meta.dirname, "yardstick/main.cpp")]);
+  return program;
+}
+
+/**
+ * The same program as WebAssembly. Ends the process where there is no compiler that can.
+ *
+ * @param {string} folder
+ */
+export function compileToWasm(folder) {
+  const program = join(folder, "yardstick.wasm");
+  try {
+    run(WASM_COMPILER, [...WASM_FLAGS, "-o", program, join(import.meta.dirname, "yardstick/main.cpp")]);
+  } catch {
+    fail(
+      `--wasm: ${WASM_COMPILER} ${WASM_FLAGS[0]} does not compile here; on Debian it needs ${WASM_PACKAGES}`,
+    );
+  }
   return program;
 }
 
@@ -82,8 +108,19 @@ export function yardstickOfGuest(program, { operation, scenario }, iterations) {
  * @returns {Measurement}
  */
 function measure(program, row) {
-  return JSON.parse(run(program, Object.entries({ ...geometry, ...row }).map(argument)));
+  const args = Object.entries({ ...geometry, ...row }).map(argument);
+  const [command, ...before] = program.endsWith(".wasm") ? wasmCommand(program) : [program];
+  return JSON.parse(run(command, [...before, ...args]));
 }
+
+/** Compiled by V8's optimizing compiler from the start. @param {string} program */
+const wasmCommand = (program) => [
+  process.execPath,
+  "--no-warnings",
+  "--no-liftoff",
+  join(import.meta.dirname, "run-wasm.mjs"),
+  program,
+];
 
 /** Records apart by commas, their fields by slashes. @param {readonly (readonly unknown[])[]} of */
 const records = (of) => of.map((fields) => fields.join("/")).join(",");

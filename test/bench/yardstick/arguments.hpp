@@ -5,10 +5,11 @@
 
 #include <cstdint>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <vector>
+
+#include "fail.hpp"
 
 namespace {
 
@@ -32,7 +33,7 @@ class Arguments {
 
   std::string text(const std::string& name) const {
     const auto found = values.find(name);
-    if (found == values.end()) throw std::invalid_argument("argument " + name + " is missing");
+    if (found == values.end()) fail("argument " + name + " is missing");
     return found->second;
   }
 

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "fail.hpp"
 #include "ledger.hpp"
 
 namespace {
@@ -38,7 +38,7 @@ class Bus {
     const auto place = std::lower_bound(ranges.begin(), ranges.end(), range, [](const Range& one, const Range& other) {
       return one.addr < other.addr;
     });
-    if (place != ranges.end() && place->addr == range.addr) throw std::invalid_argument("two devices at an address");
+    if (place != ranges.end() && place->addr == range.addr) fail("two devices at an address");
     ranges.insert(place, range);
   }
 

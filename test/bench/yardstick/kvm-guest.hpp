@@ -5,10 +5,10 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "fail.hpp"
 #include "kvm.hpp"
 #include "processor-time.hpp"
 
@@ -61,10 +61,10 @@ struct Access {
 
 Access accessOf(const std::vector<std::string>& fields) {
   const std::string& op = fields.at(0);
-  if (op != "store" && op != "load" && op != "out") throw std::invalid_argument("op " + op + " is not modelled");
+  if (op != "store" && op != "load" && op != "out") fail("op " + op + " is not modelled");
   const std::string& pattern = fields.at(6);
   if (pattern != "sequential" && pattern != "uniform")
-    throw std::invalid_argument("pattern " + pattern + " is not modelled");
+    fail("pattern " + pattern + " is not modelled");
   return {op == "store" ? STORE : op == "load" ? LOAD : OUT,
           std::stoull(fields.at(1)),
           static_cast<unsigned>(std::stoul(fields.at(2))),
@@ -134,7 +134,7 @@ class GuestTables {
     for (Page page = first & ~(PAGES_OF_2M - 1); page < end; page += PAGES_OF_2M) {
       Page table = root;
       for (int level = LEVELS; level > 2; level--) table = tableBelow(table, indexOf(page, level));
-      write(table, indexOf(page, 2), page << 12 | TABLE | PAGE_SIZE);
+      write(table, indexOf(page, 2), page << 12 | TABLE | LARGE_PAGE);
     }
   }
 
@@ -168,7 +168,7 @@ std::vector<Access> buildGuest(const Arguments& arguments, Kvm& kvm) {
   }
   for (const auto& fields : arguments.records("ioeventfds")) {
     const bool wildcard = fields.at(2) == "any";
-    if (fields.at(4) == "sleeper") throw std::invalid_argument("waiter sleeper is not modelled");
+    if (fields.at(4) == "sleeper") fail("waiter sleeper is not modelled");
     kvm.buses.add(fields.at(3) == "true", {std::stoull(fields.at(0)), std::stoull(fields.at(1)), wildcard,
                                            wildcard ? 0 : std::stoull(fields.at(2)), fields.at(4) == "poller", 0});
   }
@@ -209,7 +209,7 @@ GuestLoop guestLoopOf(const std::string& operation) {
   if (operation == "kick") return kick;
   if (operation == "fresh") return fresh;
   if (operation == "mix") return mix;
-  throw std::invalid_argument("operation " + operation + " is not known");
+  fail("operation " + operation + " is not known");
 }
 
 void measureGuest(const Arguments& arguments) {

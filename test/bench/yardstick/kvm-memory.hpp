@@ -5,10 +5,10 @@
 #pragma once
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "fail.hpp"
 #include "page.hpp"
 
 namespace {
@@ -47,7 +47,7 @@ class Memslots {
  public:
   /** Maps memory of the host and gives it to the guest. */
   void add(Page baseGfn, Page npages, const std::string& backing) {
-    if (backing != "4K" && backing != "2M") throw std::invalid_argument("backing " + backing + " is not modelled");
+    if (backing != "4K" && backing != "2M") fail("backing " + backing + " is not modelled");
     const Page basePfn = congruent(nextPfn, baseGfn);
     nextPfn = basePfn + npages;
     slots.push_back({baseGfn, npages, basePfn, backing == "2M" ? PAGES_OF_2M : 1, std::vector<bool>(npages)});
@@ -68,7 +68,7 @@ class Memslots {
   /** Host page of a guest page that has memory. */
   Page pfn(Page gfn) {
     const Memslot* const slot = find(gfn);
-    if (slot == nullptr) throw std::logic_error("no memory at a guest page");
+    if (slot == nullptr) fail("no memory at a guest page");
     return slot->pfn(gfn);
   }
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <stdexcept>
 
+#include "fail.hpp"
 #include "kvm-memory.hpp"
 #include "ledger.hpp"
 #include "processor.hpp"
@@ -64,7 +64,7 @@ class KvmTables {
 
     const Page table = tableAbove(gfn, level);
     const unsigned index = indexOf(gfn, level);
-    if ((memory.frame(table)[index] & SPTE_PRESENT) != 0) throw std::logic_error("a fault on a page that is mapped");
+    if ((memory.frame(table)[index] & SPTE_PRESENT) != 0) fail("a fault on a page that is mapped");
     if (slot == nullptr) {
       writeSpte(table, index, SPTE_MMIO | generationBits(generation) | gfn << 12);
     } else {
@@ -82,7 +82,7 @@ class KvmTables {
     const Spte spte = walkShadowPage(gfn);
     if (!isMmio(spte)) return false;
     if (generationBits(generation) != (spte & (SPTE_GENERATION_LOW | SPTE_GENERATION_HIGH)))
-      throw std::logic_error("a stale MMIO SPTE");
+      fail("a stale MMIO SPTE");
     cacheMmioInfo(gfn);
     return true;
   }
@@ -135,11 +135,11 @@ class KvmTables {
   }
 
   Spte leafOf(Page pfn, int level, bool accessed) const {
-    return SPTE_LEAF | leafFlags | pfn << 12 | (accessed ? EPT_ACCESSED : 0) | (level > 1 ? PAGE_SIZE : 0);
+    return SPTE_LEAF | leafFlags | pfn << 12 | (accessed ? EPT_ACCESSED : 0) | (level > 1 ? LARGE_PAGE : 0);
   }
 
   static bool isTable(Spte spte, int level) {
-    return (spte & SPTE_PRESENT) != 0 && level > 1 && (spte & PAGE_SIZE) == 0;
+    return (spte & SPTE_PRESENT) != 0 && level > 1 && (spte & LARGE_PAGE) == 0;
   }
 
   void hvaToPfn(Memslot& slot, Page gfn) {
@@ -162,7 +162,7 @@ class KvmTables {
         table = entryPage(spte);
         continue;
       }
-      if ((spte & SPTE_PRESENT) != 0) throw std::logic_error("a table in place of a page");
+      if ((spte & SPTE_PRESENT) != 0) fail("a table in place of a page");
       const Page next = allocateTable();
       writeSpte(table, index, SPTE_TABLE | tableFlags | next << 12);
       table = next;

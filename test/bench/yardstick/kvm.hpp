@@ -6,8 +6,8 @@
 
 #include <array>
 #include <cstdint>
-#include <stdexcept>
 
+#include "fail.hpp"
 #include "kvm-buses.hpp"
 #include "kvm-tables.hpp"
 
@@ -45,7 +45,7 @@ class Kvm : public KvmTables {
       vcpuRun();
       if (retired) return;
     }
-    throw std::logic_error("the guest makes no progress");
+    fail("the guest makes no progress");
   }
 
   Instruction instruction{};
@@ -67,7 +67,7 @@ class Kvm : public KvmTables {
     }
     const Outcome outcome = cpu.access(it.page, it.offset, it.operation == STORE ? WRITE : READ);
     if (outcome == TRANSLATED) return false;
-    if (outcome == PAGE_FAULT) throw std::logic_error("a page fault of the guest");
+    if (outcome == PAGE_FAULT) fail("a page fault of the guest");
     exitReason = outcome == EPT_VIOLATION ? EXIT_EPT_VIOLATION : EXIT_EPT_MISCONFIG;
     return true;
   }
@@ -113,10 +113,10 @@ class Kvm : public KvmTables {
 
   Next handleEptViolation() {
     counts[VMREAD] += 2;
-    if ((cpu.exitQualification & EPT_ALL << 3) != 0) throw std::logic_error("a fault on a page that is mapped");
+    if ((cpu.exitQualification & EPT_ALL << 3) != 0) fail("a fault on a page that is mapped");
     const Page gfn = cpu.guestPhysicalAddress >> 12;
     if (tdpPageFault(gfn) == RESUME) return GUEST;
-    if (!matchesMmioGpa(gfn)) throw std::logic_error("the guest should try again first");
+    if (!matchesMmioGpa(gfn)) fail("the guest should try again first");
     return emulateInstruction();
   }
 
@@ -157,7 +157,7 @@ class Kvm : public KvmTables {
     const Instruction& it = instruction;
     const Page gfn = walkAddr(it.page, write);
     const bool isKnown = gfn == APIC_DEFAULT_GFN || matchesMmioGpa(gfn);
-    if (!isKnown && gfnToMemslot(gfn) != nullptr) throw std::logic_error("memory is not emulated");
+    if (!isKnown && gfnToMemslot(gfn) != nullptr) fail("memory is not emulated");
     const std::uint64_t gpa = gfn << 12 | it.offset;
     if (write) return buses.mmio.write(gpa, it.size, it.value, counts);
     buses.mmio.read(gpa, it.size, counts);
@@ -175,10 +175,10 @@ class Kvm : public KvmTables {
     for (;; level--) {
       entries[level] = &memory.frame(memslots.pfn(gfn))[indexOf(page, level)];
       const std::uint64_t entry = *entries[level];
-      if ((entry & needed) != needed) throw std::logic_error("a page fault of the guest");
+      if ((entry & needed) != needed) fail("a page fault of the guest");
       flags &= entry;
       gfn = entryPage(entry);
-      if (level == 1 || (entry & PAGE_SIZE) != 0) break;
+      if (level == 1 || (entry & LARGE_PAGE) != 0) break;
     }
     if (write) flags &= (*entries[level] & PTE_DIRTY) != 0 ? PTE_ACCESSED : 0;
     if (flags == 0) {

@@ -7,10 +7,10 @@
 #include <array>
 #include <cstdint>
 #include <functional>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
+#include "fail.hpp"
 #include "processor-time.hpp"
 #include "processor.hpp"
 
@@ -98,8 +98,8 @@ void buildGuest(const Arguments& row, PhysicalMemory& memory, Mmu& mmu) {
     // All four ways in which pages of 4 Kbyte and 2 Mbyte of the guest and the EPT can meet.
     const bool guestLarge = mixed && (chunk & 1) != 0;
     const bool eptLarge = mixed && (chunk & 2) != 0;
-    if (guestLarge) guestTables.map(first, 2, data + first, guestLeaf(chunk) | PAGE_SIZE);
-    if (eptLarge) mapEpt(data + first, 2, eptLeaf(chunk) | PAGE_SIZE);
+    if (guestLarge) guestTables.map(first, 2, data + first, guestLeaf(chunk) | LARGE_PAGE);
+    if (eptLarge) mapEpt(data + first, 2, eptLeaf(chunk) | LARGE_PAGE);
     for (Page page = first; page < end; page++) {
       if (!guestLarge) guestTables.map(page, 1, data + page, guestLeaf(page));
       if (ept && !eptLarge) mapEpt(data + page, 1, eptLeaf(page));
@@ -172,7 +172,7 @@ Loop loopOf(const std::string& operation) {
   if (operation == "access") return access;
   if (operation == "clearAndTranslate") return clearAndTranslate;
   if (operation == "mixed") return mixed;
-  throw std::invalid_argument("operation " + operation + " is not known");
+  fail("operation " + operation + " is not known");
 }
 
 void measureProcessor(const Arguments& arguments) {

@@ -31,7 +31,7 @@ constexpr std::uint64_t PTE_WRITABLE = 1 << 1;
 constexpr std::uint64_t PTE_USER = 1 << 2;
 constexpr std::uint64_t PTE_ACCESSED = 1 << 5;
 constexpr std::uint64_t PTE_DIRTY = 1 << 6;
-constexpr std::uint64_t PAGE_SIZE = 1 << 7;
+constexpr std::uint64_t LARGE_PAGE = 1 << 7;
 constexpr std::uint64_t PTE_GLOBAL = 1 << 8;
 constexpr int PTE_EXECUTE_DISABLE = 63;
 
@@ -137,7 +137,7 @@ class Mmu {
     guestLargeLeaf = {false, false, true, guest1G, false};
     eptLargeLeaf = {false, false, cpu.flag("ept2MPages"), cpu.flag("ept1GPages"), false};
     for (int level = 1; level <= LEVELS; level++) {
-      guestTableReserved[level] = beyond | (guestLargeLeaf[level] ? 0 : PAGE_SIZE);
+      guestTableReserved[level] = beyond | (guestLargeLeaf[level] ? 0 : LARGE_PAGE);
       eptTableReserved[level] = beyond | (eptLargeLeaf[level] ? 0x78 : 0xf8);
     }
     // Below a large page's address all bits are reserved, but for the guest's PAT bit.
@@ -198,7 +198,7 @@ class Mmu {
       step.entry = &memory.frame(table.pfn)[index];
       entry = *step.entry;
       if ((entry & PTE_PRESENT) == 0) return pageFault(0);
-      const bool isLeaf = level == 1 || ((entry & PAGE_SIZE) != 0 && guestLargeLeaf[level]);
+      const bool isLeaf = level == 1 || ((entry & LARGE_PAGE) != 0 && guestLargeLeaf[level]);
       if ((entry & (isLeaf ? guestLeafReserved : guestTableReserved)[level]) != 0) {
         return pageFault(PF_PRESENT | PF_RESERVED);
       }
@@ -275,7 +275,7 @@ class Mmu {
         rememberEptTables(gfn, first, level);
         return eptViolation(gfn, offset, requested, purpose, 0);
       }
-      const bool isLeaf = level == 1 || ((entry & PAGE_SIZE) != 0 && eptLargeLeaf[level]);
+      const bool isLeaf = level == 1 || ((entry & LARGE_PAGE) != 0 && eptLargeLeaf[level]);
       if (isMisconfigured(entry, level, isLeaf)) {
         rememberEptTables(gfn, first, level);
         guestPhysicalAddress = gfn << 12 | offset;
