@@ -17,9 +17,14 @@ const WORDS_PER_FRAME = 1024;
 /** 2^20: the page frame number of an entry is its bits 51:12, 20 bits of them in each word. */
 const HIGH_PFN = 0x10_0000;
 
+/** Words of an array that is still kept for the next memory, 16 Mbyte of them. */
+const MOST_SPARE = 2 ** 22;
+/** An array that a memory had which is needed no more, cleared: to have the system give new megabytes takes long. */
+let spare: Uint32Array = new Uint32Array(16 * WORDS_PER_FRAME);
+
 export class PhysicalMemory {
   /** The words of all frames; of the first, which is no frame's, none is ever written. */
-  words: Uint32Array = new Uint32Array(16 * WORDS_PER_FRAME);
+  words: Uint32Array;
   private frames = 1;
   /** The hash table: page frame number by place, and where the frame's words begin; 0 marks an unused place. */
   private lows: Int32Array = new Int32Array(64);
@@ -27,6 +32,20 @@ export class PhysicalMemory {
   private starts: Int32Array = new Int32Array(64);
   /** 32 minus the binary logarithm of the number of places. */
   private shift = 26;
+
+  constructor() {
+    this.words = spare;
+    spare = new Uint32Array(16 * WORDS_PER_FRAME);
+  }
+
+  /** Leaves its array to another memory. Nothing is asked of this one any more. */
+  release(): void {
+    const { words, frames } = this;
+    this.words = new Uint32Array(0);
+    if (words.length <= spare.length || words.length > MOST_SPARE) return;
+    words.fill(0, 0, frames * WORDS_PER_FRAME);
+    spare = words;
+  }
 
   /**
    * Index in `words` of the first word of a frame; 0, where all words are 0, if nothing was written to the frame. The page

@@ -18,6 +18,20 @@ describe("physical memory", () => {
     expect(memory.words.length * 4).toBeLessThan(8 * 2 ** 20);
   });
 
+  it("takes over the array of a memory that was released, and reads as zero; one other does, however often", () => {
+    const memory = new PhysicalMemory();
+    for (let pfn = 0; pfn < 100; pfn++) memory.fill(pfn, ~0, ~0);
+    const { words } = memory;
+    memory.release();
+    memory.release();
+    const [next, another] = [new PhysicalMemory(), new PhysicalMemory()];
+    expect(next.words).toBe(words);
+    expect(another.words).not.toBe(words);
+    expect(words.every((word) => word === 0)).toBe(true);
+    next.write(99, 1, 2, 3);
+    expect([next.low(99, 0), next.low(99, 1), another.low(99, 1)]).toEqual([0, 2, 0]);
+  });
+
   it("holds 32-bit entries as words", () => {
     const memory = new PhysicalMemory();
     memory.writeWord(3, 1023, 0xffff_ffff);

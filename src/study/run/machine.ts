@@ -90,6 +90,7 @@ export class Machine {
   /** Leaves the memory of its processors to the next machine with such processors. Nothing runs on this one any more. */
   release(): void {
     for (const { cpu } of this.vm.vcpus) cpu.release();
+    this.vm.memory.release();
   }
 
   /** How often each eventfd was signalled. */
