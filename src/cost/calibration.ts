@@ -147,7 +147,7 @@ export class Calibration {
         tolerances,
       ),
     );
-    return new CostDraws(costs, vectors);
+    return CostDraws.of(costs, vectors);
   }
 
   /** Indexes of the costs that occur in an observation. */

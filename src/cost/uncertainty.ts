@@ -41,18 +41,23 @@ export function linearBounds(
 
 /** Cost vectors, each within the costs' ranges. */
 export class CostDraws {
-  /** Cycles: a row per cost, a column per draw. */
-  readonly cycles: Matrix;
+  /**
+   * @param cycles a row per cost, a column per draw, within the ranges
+   * @throws InputError for costs whose range does not hold their value
+   */
+  constructor(
+    readonly costs: readonly UncertainCost[],
+    readonly cycles: Matrix,
+  ) {
+    checkRanges(costs);
+  }
 
   /**
    * From vectors that are given: one per draw, in the order of the costs, such as those of a fit to measured rows.
    *
    * @throws InputError for costs whose range does not hold their value, no vectors, or a vector that leaves the ranges
    */
-  constructor(
-    readonly costs: readonly UncertainCost[],
-    vectors: readonly (readonly number[])[],
-  ) {
+  static of(costs: readonly UncertainCost[], vectors: readonly (readonly number[])[]): CostDraws {
     checkRanges(costs);
     if (vectors.length === 0) throw new InputError("draws", notAllowed(vectors), "at least one cost vector");
     vectors.forEach((vector, draw) => {
@@ -65,7 +70,7 @@ export class CostDraws {
           throw new InputError(`draws[${draw}].${name}`, notAllowed(vector[index]), `${low} to ${high}`);
       });
     });
-    this.cycles = new Matrix(costs.map((_, index) => vectors.map((vector) => vector[index])));
+    return new CostDraws(costs, new Matrix(costs.map((_, index) => vectors.map((vector) => vector[index]))));
   }
 }
 
@@ -87,10 +92,13 @@ export function drawCosts(
   { draws, seed }: { readonly draws: number; readonly seed: number },
 ): CostDraws {
   const points = quasiRandomPoints(costs.length, draws, seed);
-  const vectors = Array.from({ length: draws }, (_, draw) =>
-    costs.map(({ low, high }, index) => low + points[index][draw] * (high - low)),
-  );
-  return new CostDraws(costs, vectors);
+  const cycles = new Matrix(costs.length, draws);
+  costs.forEach(({ low, high }, cost) => {
+    points[cost].forEach((point, draw) => {
+      cycles.set(cost, draw, low + point * (high - low));
+    });
+  });
+  return new CostDraws(costs, cycles);
 }
 
 /** A run's cycles under every draw. */

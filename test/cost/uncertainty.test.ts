@@ -37,19 +37,17 @@ describe("draws of the costs", () => {
   });
 
   it("may be given as cost vectors, and are refused by draw and cost where they leave a range", () => {
-    const given = new CostDraws(COSTS, [
+    const given = CostDraws.of(COSTS, [
       [1000, 10, 50],
       [4000, 30, 50],
     ]);
     expect(propagate(given, { kick: { exit: 1, probe: 2 } }).kick.byDraw).toEqual([1020, 4060]);
-    expect(() => new CostDraws(COSTS, [[1000, 31, 50]])).toThrow(
+    expect(() => CostDraws.of(COSTS, [[1000, 31, 50]])).toThrow(
       "draws[0].probe: 31 is not allowed; allowed: 10 to 30",
     );
-    expect(() => new CostDraws(COSTS, [[1000, Number.NaN, 50]])).toThrow(
-      "draws[0].probe: NaN is not allowed",
-    );
-    expect(() => new CostDraws(COSTS, [[1000, 10]])).toThrow("draws[0]: has 2 costs; allowed: 3");
-    expect(() => new CostDraws(COSTS, [])).toThrow(
+    expect(() => CostDraws.of(COSTS, [[1000, Number.NaN, 50]])).toThrow("draws[0].probe: NaN is not allowed");
+    expect(() => CostDraws.of(COSTS, [[1000, 10]])).toThrow("draws[0]: has 2 costs; allowed: 3");
+    expect(() => CostDraws.of(COSTS, [])).toThrow(
       "draws: [] is not allowed; allowed: at least one cost vector",
     );
   });
@@ -72,7 +70,7 @@ describe("the cycles of runs under the draws", () => {
   });
 
   it("count what several primitives of one cost do together", () => {
-    const exits = new CostDraws(
+    const exits = CostDraws.of(
       [{ ...cost("exit", 1, 2, 3), primitives: ["exitIo", "exitMisconfig"] }],
       [[2]],
     );
