@@ -78,8 +78,10 @@ async function runStudy(name: string, options: Options, flags: object = {}): Pro
   if (wanted !== undefined && out === undefined)
     throw new InputError("--formats", "is given without --out", "--out and the folder that they go into");
   const asked = given === undefined ? {} : readJson<object>(given);
+  const making = studyReport(name, { ...asked, ...flags });
+  // Second: it takes a while to load, in which threads of the study can begin.
   if (out !== undefined) expectExport(wanted);
-  const report = await studyReport(name, { ...asked, ...flags });
+  const report = await making;
   const text = short ? (report.short ?? report.text) : report.text;
   process.stdout.write(json ? `${JSON.stringify(report.rows, null, 2)}\n` : text);
   if (out === undefined) return;

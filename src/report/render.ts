@@ -82,8 +82,12 @@ export async function openRenderer(): Promise<OpenRenderer> {
   try {
     const context = await (await launched).newContext({ offline: true });
     context.setDefaultTimeout(0);
-    const [page, paper] = await Promise.all([plotlyPage(context, home), context.newPage()]);
-    return { ...rendererOn(page, paper), close };
+    const [page, canvas, paper] = await Promise.all([
+      plotlyPage(context, home),
+      context.newPage(),
+      context.newPage(),
+    ]);
+    return { ...rendererOn(page, canvas, paper), close };
   } catch (error) {
     await close().catch(() => undefined);
     throw error;
@@ -99,10 +103,11 @@ async function plotlyPage(context: BrowserContext, folder: string): Promise<Page
   return page;
 }
 
-/** Figures are drawn on one page, and copied on another while the next is being drawn: each page has a process of its own. */
-function rendererOn(page: Page, paper: Page): Renderer {
+/** Figures are drawn on one page, and copied on two others while the next is being drawn: each page has a process of its own. */
+function rendererOn(page: Page, canvas: Page, paper: Page): Renderer {
   const drawing = inTurn();
-  const copying = inTurn();
+  const painting = inTurn();
+  const printing = inTurn();
   const drawn = new WeakMap<Figure, Promise<string>>();
   const svgOf = (figure: Figure) => {
     const svg = drawn.get(figure) ?? drawing(() => draw(page, figure));
@@ -115,11 +120,11 @@ function rendererOn(page: Page, paper: Page): Renderer {
     },
     async png(figure) {
       const svg = await svgOf(figure);
-      return copying(() => paint(paper, svg, figure.layout));
+      return painting(() => paint(canvas, svg, figure.layout));
     },
     async pdf(figure) {
       const svg = await svgOf(figure);
-      return copying(() => print(paper, svg, figure.layout));
+      return printing(() => print(paper, svg, figure.layout));
     },
   };
 }
@@ -136,8 +141,8 @@ function draw(page: Page, { data, layout }: Figure): Promise<string> {
 }
 
 /** Of the picture as of any other: plotly would draw it anew. */
-async function paint(paper: Page, svg: string, { width, height }: FigureLayout): Promise<Uint8Array> {
-  const url = await paper.evaluate<string>(`(async () => {
+async function paint(canvas: Page, svg: string, { width, height }: FigureLayout): Promise<Uint8Array> {
+  const url = await canvas.evaluate<string>(`(async () => {
     const image = new Image();
     image.src = URL.createObjectURL(new Blob([${JSON.stringify(svg)}], { type: "image/svg+xml" }));
     await image.decode();

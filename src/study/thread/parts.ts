@@ -3,6 +3,7 @@
  * does not depend on it.
  */
 import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { conditionsOf } from "../conditions.js";
@@ -18,6 +19,8 @@ import { answer } from "./question.js";
 import type { Setting } from "./setting.js";
 import { studyTlbArgument } from "./tlb-argument.js";
 import { verdictRows } from "./verdict.js";
+
+const require = createRequire(import.meta.url);
 
 export interface PartOptions {
   /** What surrounds the doorbells of a vendor's designs in the verdict. */
@@ -76,8 +79,8 @@ export async function executeParts(options: PartOptions): Promise<Parts> {
   const threads = Math.min(availableParallelism() - 1, names.length);
   const wanted = names.map((name): WantedPart => ({ name, options }));
   if (threads === 0 || !existsSync(WORKER)) return byName(names, wanted.map(executePart));
-  // Loaded here: a worker has no threads of its own.
-  const { Piscina } = await import("piscina");
+  // Loaded here, for a worker has no threads of its own; and at once, so that these load while the caller goes on.
+  const { Piscina } = require("piscina") as typeof import("piscina");
   const pool = new Piscina<WantedPart, Parts[PartName]>({
     filename: WORKER,
     minThreads: threads,
