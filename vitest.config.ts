@@ -62,6 +62,7 @@ const joinedProcessorModel = {
 export default defineConfig({
   plugins: [joinedProcessorModel],
   test: {
+    globalSetup: "test/temporary-folder.ts",
     testTimeout: 120_000,
     // Hooks start browsers.
     hookTimeout: 120_000,

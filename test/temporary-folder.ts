@@ -1,0 +1,16 @@
+/** What tests leave in the folder for temporary files lies in one of the run's own, and goes with it. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Before all tests, in the process that starts theirs. Returns what is done after them. */
+export default function setUp(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), "exitlab-tests-"));
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = folder;
+  return () => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+    rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  };
+}
