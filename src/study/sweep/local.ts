@@ -1,5 +1,5 @@
 /**
- * Executes jobs on this machine: a pool of worker threads, one for each core.
+ * Executes jobs on this machine: worker threads, one for each core.
  */
 import { once } from "node:events";
 import { availableParallelism } from "node:os";
@@ -8,12 +8,10 @@ import type { Worker } from "node:worker_threads";
 import type { Piscina } from "piscina";
 import { InputError, notAllowed } from "../../cost/input.js";
 import type { Executor, Job, Outcome } from "./executor.js";
+import { Shares } from "./shares.js";
 
 /** The compiled worker beside this file. */
 const WORKER = fileURLToPath(new URL("./local-worker.js", import.meta.url));
-
-/** Jobs that are given to the pool for each worker: one runs, one waits, so that no worker waits for this thread. */
-const JOBS_PER_WORKER = 2;
 
 export class LocalExecutor implements Executor {
   /** @param workers threads @throws InputError for none or a thousand */
@@ -28,28 +26,39 @@ export class LocalExecutor implements Executor {
     signal.throwIfAborted();
     const threads = Math.min(this.workers, jobs.length);
     if (threads === 0) return;
-    const pool = new Piscina({ filename: WORKER, minThreads: threads, maxThreads: threads });
-    const loaded = Promise.allSettled(pool.threads.map(firstMessageOf));
+    // Each by itself, so that it can be told who does which job.
+    const workers = Array.from(
+      { length: threads },
+      () => new Piscina<Job, Outcome>({ filename: WORKER, minThreads: 1, maxThreads: 1 }),
+    );
+    const loaded = Promise.allSettled(workers.flatMap(({ threads }) => threads.map(firstMessageOf)));
     const aborted = new Promise<never>((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason), { once: true });
     });
     // Nobody may be waiting when it comes.
     aborted.catch(() => {});
-    const running = new Map<string, Promise<Outcome>>();
+    const shares = new Shares(jobs, threads);
+    const running = new Map<string, Promise<{ readonly outcome: Outcome; readonly worker: number }>>();
+    const give = (worker: number) => {
+      const job = shares.next(worker);
+      if (job === undefined) return;
+      running.set(
+        job.key,
+        runIn(workers[worker], job).then((outcome) => ({ outcome, worker })),
+      );
+    };
     try {
-      for (let next = 0; next < jobs.length || running.size > 0; ) {
-        while (next < jobs.length && running.size < JOBS_PER_WORKER * threads) {
-          const job = jobs[next++];
-          running.set(job.key, runIn(pool, job));
-        }
-        const outcome = await Promise.race([aborted, ...running.values()]);
+      for (let worker = 0; worker < threads; worker++) give(worker);
+      while (running.size > 0) {
+        const { outcome, worker } = await Promise.race([aborted, ...running.values()]);
         running.delete(outcome.key);
+        give(worker);
         yield outcome;
       }
     } finally {
       // Node aborts the process when it ends a thread that still loads its modules ("IsGraphAsync", seen with 20.20).
       await loaded;
-      await pool.destroy();
+      await Promise.all(workers.map((worker) => worker.destroy()));
     }
   }
 }
@@ -63,11 +72,11 @@ async function firstMessageOf(thread: Worker): Promise<void> {
 const ATTEMPTS = 2;
 
 /** A worker that dies takes its job along, and no other; the job gets another one. */
-async function runIn(pool: Piscina<Job, Outcome>, job: Job): Promise<Outcome> {
+async function runIn(worker: Piscina<Job, Outcome>, job: Job): Promise<Outcome> {
   const begin = performance.now();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await pool.run(job);
+      return await worker.run(job);
     } catch (error) {
       if (attempt < ATTEMPTS) continue;
       const ms = Math.round(performance.now() - begin);
