@@ -231,10 +231,10 @@ export class KvmIoBus extends Kvm {
   private ioBusAccess(bus: BusIndex, addr: U64, len: number, value: U64, isWrite: boolean): number {
     const { ranges } = this.buses[bus];
     const at = canonical(addr);
-    const written = canonical(value);
     const end = addU64(at, len);
     let index = this.kvmIoBusGetFirstDev(ranges, at, end);
     if (index < 0) return -EOPNOTSUPP;
+    const written = canonical(value);
     for (; index < ranges.length && this.countedCmp(at, end, ranges[index]) === 0; index++) {
       const { device } = ranges[index];
       const result = isWrite
