@@ -35,26 +35,31 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   override x86EmulateInstruction(cr2: number, emulationType: number): number {
-    const { instruction } = this.vcpu;
+    const { vcpu } = this;
     if ((emulationType & EMULTYPE_NO_DECODE) === 0) {
       this.fetchInstruction();
       if (this.trace !== null) this.traceEmulate(false);
-      if (instruction.form.operation === "fetch") return this.handleEmulationFailure();
-      if ((emulationType & EMULTYPE_SKIP) !== 0) {
-        this.counts[KVM.decodeInstruction]++;
-        this.advanceRip(instruction.form.encoding.length);
-        return 1;
-      }
-      if (this.retryInstruction(cr2, emulationType)) {
-        this.counts[KVM.decodeInstruction]++;
-        return 1;
-      }
+      const { operation } = vcpu.instruction.form;
+      if (operation === "fetch") return this.handleEmulationFailure();
+      if ((emulationType & EMULTYPE_SKIP) !== 0) return this.skipDecoded();
+      if (this.retryInstruction(cr2, emulationType)) return this.retryDecoded();
       this.counts[KVM.emulateInstruction]++;
     }
     const result = this.x86EmulateInsn();
     // What userspace still has to take is not followed by one: the kernel leaves it out, too.
-    if (result === 1 && this.vcpu.trapFlag && this.vcpu.retired) this.injectDebugException();
+    if (vcpu.trapFlag && result === 1 && vcpu.retired) this.injectDebugException();
     return result;
+  }
+
+  private skipDecoded(): number {
+    this.counts[KVM.decodeInstruction]++;
+    this.advanceRip(this.vcpu.instruction.form.encoding.length);
+    return 1;
+  }
+
+  private retryDecoded(): number {
+    this.counts[KVM.decodeInstruction]++;
+    return 1;
   }
 
   injectDebugException(): void {
@@ -114,16 +119,11 @@ export abstract class KvmEmulator extends ShadowMmu {
 
   /** Executes the decoded instruction. */
   private x86EmulateInsn(): number {
-    switch (this.vcpu.instruction.form.operation) {
-      case "memory":
-        return this.emulateMemoryOperand();
-      case "in":
-      case "out":
-        return this.emulatorPio();
-      default:
-        // An event was being delivered: what is emulated is the instruction it interrupts, and the event comes again.
-        return 1;
-    }
+    const { operation } = this.vcpu.instruction.form;
+    if (operation === "memory") return this.emulateMemoryOperand();
+    if (operation === "in" || operation === "out") return this.emulatorPio();
+    // An event was being delivered: what is emulated is the instruction it interrupts, and the event comes again.
+    return 1;
   }
 
   private emulateMemoryOperand(): number {
@@ -156,25 +156,41 @@ export abstract class KvmEmulator extends ShadowMmu {
    */
   private emulatorReadWrite(write: boolean): boolean {
     const { vcpu } = this;
+    if (!write && vcpu.mmioReadCompleted) return this.takeCompletedRead();
     const { page, offset, size } = vcpu.instruction;
-    if (!write && vcpu.mmioReadCompleted) {
-      vcpu.mmioReadCompleted = false;
-      if (this.trace !== null) {
-        this.record({ event: "kvm_mmio", type: "read", len: size, gpa: vcpu.mmioFragments[0].gpa, val: 0n });
-      }
-      return true;
-    }
     vcpu.mmioNrFragments = 0;
-    const first = Math.min(size, PAGE - offset);
-    this.emulatorReadWriteOnepage(page, offset, first, 0, write);
-    if (first < size) this.emulatorReadWriteOnepage(page + 1, 0, size - first, first, write);
-    if (vcpu.mmioNrFragments === 0) return true;
+    if (offset + size <= PAGE) {
+      this.emulatorReadWriteOnepage(page, offset, size, 0, write);
+    } else {
+      const first = PAGE - offset;
+      this.emulatorReadWriteOnepage(page, offset, first, 0, write);
+      this.emulatorReadWriteOnepage(page + 1, 0, size - first, first, write);
+    }
+    return vcpu.mmioNrFragments === 0 || this.leaveFragments(write);
+  }
+
+  /** What userspace has read is there. */
+  private takeCompletedRead(): boolean {
+    const { vcpu } = this;
+    vcpu.mmioReadCompleted = false;
+    if (this.trace !== null) {
+      const len = vcpu.instruction.size;
+      this.record({ event: "kvm_mmio", type: "read", len, gpa: vcpu.mmioFragments[0].gpa, val: 0n });
+    }
+    return true;
+  }
+
+  /** Leaves the fragments to userspace. Returns whether the instruction can go on, as it can where it writes. */
+  private leaveFragments(write: boolean): boolean {
+    const { vcpu } = this;
     vcpu.mmioNeeded = true;
     vcpu.mmioCurFragment = 0;
     vcpu.run.isWrite = write;
     vcpu.completeUserspaceIo = "emulated-mmio";
     this.exitForFragment();
     if (!write && this.trace !== null) {
+      const { offset, size } = vcpu.instruction;
+      const first = PAGE - offset;
       const len = first < size ? size - first : size;
       this.record({ event: "kvm_mmio", type: "unsatisfied-read", len, gpa: vcpu.run.addr, val: 0n });
     }
@@ -190,21 +206,26 @@ export abstract class KvmEmulator extends ShadowMmu {
     write: boolean,
   ): void {
     const { vcpu } = this;
+    const { effects } = vcpu;
     const known = this.vcpuMatchMmioGva(page * PAGE);
     const gpa = known ? vcpu.mmioGfn * PAGE + offset : this.operandGpa(page, offset, write);
     if (known && this.trace !== null) this.traceMatchMmio(page, gpa, write, false);
-    const { effects } = vcpu;
     if (effects !== null) effects.translated = true;
     if (!known && !this.vcpuIsMmioGpa(page, gpa, write) && this.accessGuestMemory(gpa, bytes, write)) {
-      effects?.piece(EMULATED_MEMORY, write, gpa, bytes);
+      if (effects !== null) effects.piece(EMULATED_MEMORY, write, gpa, bytes);
       return;
     }
     const handled = write ? this.writeMmio(gpa, bytes, done) : this.readMmio(gpa, bytes);
-    if (handled === bytes) return;
+    if (handled < bytes) this.addFragment(gpa + handled, bytes - handled, write);
+  }
+
+  /** Bytes that no device in the kernel took. */
+  private addFragment(gpa: number, len: number, write: boolean): void {
+    const { vcpu } = this;
     const fragment = vcpu.mmioFragments[vcpu.mmioNrFragments++];
-    fragment.gpa = gpa + handled;
-    fragment.len = bytes - handled;
-    effects?.piece(USERSPACE, write, fragment.gpa, fragment.len);
+    fragment.gpa = gpa;
+    fragment.len = len;
+    vcpu.effects?.piece(USERSPACE, write, gpa, len);
   }
 
   /** Guest-physical address (bytes) of an operand, by a walk of the guest's tables. */
@@ -238,22 +259,13 @@ export abstract class KvmEmulator extends ShadowMmu {
 
   /** Bytes that devices in the kernel took, from the first on: 8 at a time, the local APIC before the MMIO bus. */
   private writeMmio(gpa: number, bytes: number, done: number): number {
-    const value = this.operandValue(done);
-    if (this.trace !== null) {
-      this.record({
-        event: "kvm_mmio",
-        type: "write",
-        len: bytes,
-        gpa,
-        val: BigInt(this.tracedValue(value, bytes)),
-      });
-    }
+    if (this.trace !== null) this.traceMmioWrite(gpa, bytes, done);
     let handled = 0;
     while (handled < bytes) {
       const now = Math.min(bytes - handled, 8);
       const addr = gpa + handled;
-      const part = handled === 0 ? value : this.operandValue(done + handled);
-      if (this.lapicWrite(addr, now) !== 0 && this.kvmIoBusWrite(KVM_MMIO_BUS, addr, now, part) !== 0) break;
+      const value = this.operandValue(done + handled);
+      if (this.lapicWrite(addr, now) !== 0 && this.kvmIoBusWrite(KVM_MMIO_BUS, addr, now, value) !== 0) break;
       handled += now;
     }
     return handled;
@@ -297,11 +309,11 @@ export abstract class KvmEmulator extends ShadowMmu {
   accessPort(isIn: boolean): number {
     const { port, size, value } = this.vcpu.instruction;
     if (!isIn) {
-      this.tracePio(false);
+      if (this.trace !== null) this.tracePio(false);
       return this.kvmIoBusWrite(KVM_PIO_BUS, port, size, value);
     }
     const unhandled = this.kvmIoBusRead(KVM_PIO_BUS, port, size);
-    if (unhandled === 0) this.tracePio(true);
+    if (unhandled === 0 && this.trace !== null) this.tracePio(true);
     return unhandled;
   }
 
@@ -341,14 +353,14 @@ export abstract class KvmEmulator extends ShadowMmu {
       case "emulated-mmio":
         return this.completeEmulatedMmio();
       case "emulated-pio":
-        this.tracePio(true);
+        if (this.trace !== null) this.tracePio(true);
         this.advanceRip(vcpu.instruction.form.encoding.length);
         if (vcpu.trapFlag) this.injectDebugException();
         return 1;
       case "fast-pio":
         // Userspace may have moved RIP itself.
         if (vcpu.rip !== vcpu.pioRip) return 1;
-        if (!vcpu.run.isWrite) this.tracePio(true);
+        if (!vcpu.run.isWrite && this.trace !== null) this.tracePio(true);
         return this.kvmSkipEmulatedInstruction();
       default:
         return 1;
@@ -379,15 +391,23 @@ export abstract class KvmEmulator extends ShadowMmu {
   /** Moves RIP by the length that KVM takes the instruction to have. */
   advanceRip(bytes: number): void {
     const { vcpu } = this;
-    const { form } = vcpu.instruction;
-    if (form.operation === "event") {
-      // RIP is that of the instruction that the event interrupts; the event is delivered again.
-      vcpu.wrongSkips++;
+    const { operation, encoding } = vcpu.instruction.form;
+    if (bytes !== encoding.length || operation === "event") {
+      this.advanceRipElsewhere(bytes);
       return;
     }
     vcpu.rip += bytes;
+    vcpu.retired = true;
+  }
+
+  /** Moves RIP elsewhere than behind the instruction. */
+  private advanceRipElsewhere(bytes: number): void {
+    const { vcpu } = this;
+    vcpu.wrongSkips++;
+    // Of an event it is that of the instruction that the event interrupts; the event is delivered again.
+    if (vcpu.instruction.form.operation === "event") return;
+    vcpu.rip += bytes;
     vcpu.retired = bytes !== 0;
-    if (bytes !== form.encoding.length) vcpu.wrongSkips++;
   }
 
   private traceEmulate(failed: boolean): void {
@@ -403,9 +423,13 @@ export abstract class KvmEmulator extends ShadowMmu {
   }
 
   private tracePio(isIn: boolean): void {
-    if (this.trace === null) return;
     const { port, size, value } = this.vcpu.instruction;
     this.record({ event: "kvm_pio", rw: isIn ? 0 : 1, port, size, count: 1, val: isIn ? 0 : value });
+  }
+
+  private traceMmioWrite(gpa: number, bytes: number, done: number): void {
+    const val = BigInt(this.tracedValue(this.operandValue(done), bytes));
+    this.record({ event: "kvm_mmio", type: "write", len: bytes, gpa, val });
   }
 
   private traceMatchMmio(page: number, gpa: number, write: boolean, gpaMatch: boolean): void {

@@ -213,15 +213,22 @@ export class KvmEventfd extends KvmIoBus {
 
   /** Adds one to an eventfd and wakes who waits on it. Whoever waits does so again before the next signal. */
   eventfdSignal(eventfd: EventFd): void {
+    const { vcpu } = this;
     this.counts[KVM.eventfdSignal]++;
-    this.vcpu.effects?.signal(eventfd);
     eventfd.signals++;
-    if (eventfd.waiter === "poller") this.counts[KVM.eventfdWakePoller]++;
-    else if (eventfd.waiter === "sleeper") this.counts[KVM.eventfdWakeSleeper]++;
-    const { id } = this.vcpu;
-    if (eventfd.lastVcpu === id) return;
+    if (vcpu.effects !== null) vcpu.effects.signal(eventfd);
+    if (eventfd.waiter !== "nobody") this.wakeUp(eventfd);
+    if (eventfd.lastVcpu !== vcpu.id) this.takeLineOf(eventfd);
+  }
+
+  private wakeUp({ waiter }: EventFd): void {
+    this.counts[waiter === "poller" ? KVM.eventfdWakePoller : KVM.eventfdWakeSleeper]++;
+  }
+
+  /** The line of its counter comes to the vCPU. */
+  private takeLineOf(eventfd: EventFd): void {
     if (eventfd.lastVcpu >= 0) this.counts[KVM.eventfdLineMoved]++;
-    eventfd.lastVcpu = id;
+    eventfd.lastVcpu = this.vcpu.id;
   }
 
   /** The eventfd behind a descriptor. @throws KvmError EBADF, or EINVAL for a file of another kind */

@@ -37,8 +37,6 @@ export class GuestWalk {
   gfn = 0;
   /** Level of the entry that maps it: 1 for 4 Kbyte, 2 for 2 Mbyte, 3 for 1 Gbyte; 4 without paging. */
   level = 1;
-  /** By level, guest page frame number of the table that was read. */
-  readonly tables: Float64Array = new Float64Array(LEVELS);
   /** By level, what the entries above that level allow; at 0, what all of them do. */
   readonly rights: Int32Array = new Int32Array(LEVELS);
   /** What all entries together allow. */
@@ -50,13 +48,16 @@ export class GuestWalk {
   /** Page-fault error code, where the walk failed. */
   errorCode = 0;
 
-  /** By level, the table that was found last and where it begins in memory, as long as the slots are these. */
-  readonly frameGfns: Float64Array = new Float64Array(LEVELS);
+  /**
+   * By level, the table that was read last (guest page frame number), and where it begins in memory, as long as the slots are
+   * these.
+   */
+  readonly tables: Float64Array = new Float64Array(LEVELS);
   readonly frames: Int32Array = new Int32Array(LEVELS);
   memslots: readonly Memslot[] | null = null;
 
   forgetFrames(memslots: readonly Memslot[]): void {
-    this.frameGfns.fill(-1);
+    this.tables.fill(-1);
     this.memslots = memslots;
   }
 }
@@ -79,16 +80,16 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
       throw new GuestStopped(`the emulator walks tables of 4 or 5 levels, not those of ${guest.mode} paging`);
     }
     if (guestWalk.memslots !== this.memslots) guestWalk.forgetFrames(this.memslots);
-    const { frameGfns, frames } = guestWalk;
+    const { tables, frames } = guestWalk;
+    const { words } = memory;
     let rights = ALL_RIGHTS;
     let flags = PTE_ACCESSED;
     let gfn = Math.floor(vcpu.guestCr3 / PAGE);
     for (let level = guest.levels; ; level--) {
-      const frame = frameGfns[level] === gfn ? frames[level] : this.findTable(level, gfn);
+      const frame = tables[level] === gfn ? frames[level] : this.findTable(level, gfn);
       const word = frame + 2 * entryIndex(page, level);
-      const low = memory.words[word];
-      const high = memory.words[word + 1];
-      guestWalk.tables[level] = gfn;
+      const low = words[word] | 0;
+      const high = words[word + 1] | 0;
       guestWalk.rights[level] = rights;
       if ((low & PTE_PRESENT) === 0) return this.walkFails(0, kind);
       const isLeaf = guest.isLeaf(level, low);
@@ -122,7 +123,7 @@ export abstract class KvmGuestWalk extends KvmMmuNotifier {
     const { guestWalk, memory } = this;
     const pfn = this.guestFrame(gfn);
     const frame = memory.frame(lowOf(pfn), highOf(pfn));
-    guestWalk.frameGfns[level] = frame === 0 ? -1 : gfn;
+    guestWalk.tables[level] = frame === 0 ? -1 : gfn;
     guestWalk.frames[level] = frame;
     return frame;
   }

@@ -3,6 +3,7 @@
  * guests use on device memory, and one for each rule of the emulator that treats instructions apart.
  * Kernel counterpart: the opcode tables of arch/x86/kvm/emulate.c.
  */
+import { type AccessKind, FETCH, READ, WRITE } from "../x86/access.js";
 
 export type Operation =
   | "memory"
@@ -16,8 +17,13 @@ export type Operation =
   | "rdmsr"
   | "wrmsr";
 
+/** `access` of a form that has no operand in memory. */
+export const NO_ACCESS = -1;
+
 export interface InstructionForm {
   readonly operation: Operation;
+  /** The access that the processor looks up the operand for: a read-modify-write is a write. */
+  readonly access: AccessKind | typeof NO_ACCESS;
   /** With the smallest operand, the address in RDI and the port in DX. */
   readonly encoding: readonly number[];
   /** Memory operand: read, written, or both (in this order). */
@@ -34,10 +40,17 @@ export interface InstructionForm {
   readonly string: boolean;
 }
 
-const NOTHING = { reads: false, writes: false, pageTable: false, repeated: false, string: false } as const;
-const LOAD = { ...NOTHING, operation: "memory", reads: true } as const;
-const STORE = { ...NOTHING, operation: "memory", writes: true } as const;
-const READ_MODIFY_WRITE = { ...NOTHING, operation: "memory", reads: true, writes: true } as const;
+const NOTHING = {
+  access: NO_ACCESS,
+  reads: false,
+  writes: false,
+  pageTable: false,
+  repeated: false,
+  string: false,
+} as const;
+const LOAD = { ...NOTHING, operation: "memory", access: READ, reads: true } as const;
+const STORE = { ...NOTHING, operation: "memory", access: WRITE, writes: true } as const;
+const READ_MODIFY_WRITE = { ...STORE, reads: true } as const;
 
 export const INSTRUCTION_FORMS = {
   /** `mov %al,(%rdi)` and its wider forms. */
@@ -55,9 +68,9 @@ export const INSTRUCTION_FORMS = {
   "movups-store": { ...STORE, encoding: [0x0f, 0x11, 0x07] },
   "movups-load": { ...LOAD, encoding: [0x0f, 0x10, 0x07] },
   /** The fetch of an instruction at the address. */
-  fetch: { ...NOTHING, operation: "fetch", encoding: [0x90] },
+  fetch: { ...NOTHING, operation: "fetch", access: FETCH, encoding: [0x90] },
   /** The delivery of an event to the guest, which writes at the address: the stack frame of its handler. */
-  event: { ...NOTHING, operation: "event", encoding: [0x90], writes: true },
+  event: { ...NOTHING, operation: "event", access: WRITE, encoding: [0x90], writes: true },
   out: { ...NOTHING, operation: "out", encoding: [0xee] },
   in: { ...NOTHING, operation: "in", encoding: [0xec] },
   outs: { ...NOTHING, operation: "out", encoding: [0x6e], string: true },

@@ -69,7 +69,7 @@ export class KvmIoBus extends Kvm {
 
   /** Gives a write to the first device that takes it: 0, or -EOPNOTSUPP. The fast MMIO bus is asked with length 0. */
   kvmIoBusWrite(bus: BusIndex, addr: U64, len: number, value: U64 = 0): number {
-    const index = this.ioBusAccess(bus, addr, len, value, true);
+    const index = this.writeToBus(this.buses[bus], canonical(addr), len, canonical(value));
     return index < 0 ? index : 0;
   }
 
@@ -78,20 +78,20 @@ export class KvmIoBus extends Kvm {
    * which is the next cookie, or -EOPNOTSUPP.
    */
   kvmIoBusWriteCookie(bus: BusIndex, addr: U64, len: number, value: U64, cookie: number): number {
+    const at = canonical(addr);
+    const written = canonical(value);
     const { ranges } = this.buses[bus];
     if (cookie >= 0 && cookie < ranges.length) {
       const { device } = ranges[cookie];
-      const at = canonical(addr);
       const found = this.countedCmp(at, addU64(at, len), ranges[cookie]) === 0;
-      if (found && this.kvmIodeviceWrite(device, at, len, canonical(value)) === 0) return cookie;
+      if (found && this.kvmIodeviceWrite(device, at, len, written) === 0) return cookie;
     }
-    return this.ioBusAccess(bus, addr, len, value, true);
+    return this.writeToBus(this.buses[bus], at, len, written);
   }
 
   /** Gives a read to the first device that takes it: 0, or -EOPNOTSUPP. */
   kvmIoBusRead(bus: BusIndex, addr: U64, len: number): number {
-    const index = this.ioBusAccess(bus, addr, len, 0, false);
-    return index < 0 ? index : 0;
+    return this.readFromBus(this.buses[bus], canonical(addr), len);
   }
 
   /**
@@ -227,20 +227,24 @@ export class KvmIoBus extends Kvm {
     return this.kvmIoBusCmp(one.addr, one.end, other) < 0 && this.kvmIoBusCmp(other.addr, other.end, one) > 0;
   }
 
-  /** Index of the device that took the access, or -EOPNOTSUPP. */
-  private ioBusAccess(bus: BusIndex, addr: U64, len: number, value: U64, isWrite: boolean): number {
-    const { ranges } = this.buses[bus];
-    const at = canonical(addr);
-    const written = canonical(value);
-    const end = addU64(at, len);
-    let index = this.kvmIoBusGetFirstDev(ranges, at, end);
+  /** Index of the device that took the write, or -EOPNOTSUPP. Kernel counterpart: `__kvm_io_bus_write()`. */
+  private writeToBus({ ranges }: KvmBus, addr: U64, len: number, value: U64): number {
+    const end = addU64(addr, len);
+    let index = this.kvmIoBusGetFirstDev(ranges, addr, end);
     if (index < 0) return -EOPNOTSUPP;
-    for (; index < ranges.length && this.countedCmp(at, end, ranges[index]) === 0; index++) {
-      const { device } = ranges[index];
-      const result = isWrite
-        ? this.kvmIodeviceWrite(device, at, len, written)
-        : this.kvmIodeviceRead(device, at, len);
-      if (result === 0) return index;
+    for (; index < ranges.length && this.countedCmp(addr, end, ranges[index]) === 0; index++) {
+      if (this.kvmIodeviceWrite(ranges[index].device, addr, len, value) === 0) return index;
+    }
+    return -EOPNOTSUPP;
+  }
+
+  /** 0, or -EOPNOTSUPP. Kernel counterpart: `__kvm_io_bus_read()`. */
+  private readFromBus({ ranges }: KvmBus, addr: U64, len: number): number {
+    const end = addU64(addr, len);
+    let index = this.kvmIoBusGetFirstDev(ranges, addr, end);
+    if (index < 0) return -EOPNOTSUPP;
+    for (; index < ranges.length && this.countedCmp(addr, end, ranges[index]) === 0; index++) {
+      if (this.kvmIodeviceRead(ranges[index].device, addr, len) === 0) return 0;
     }
     return -EOPNOTSUPP;
   }

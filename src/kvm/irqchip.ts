@@ -110,7 +110,10 @@ export class KvmIrqchip extends KvmCoalescedMmio {
   }
 
   private lapicAccess(addr: number, len: number, write: boolean): number {
-    if (!this.irqchipInKernel) return -ERRNO.EOPNOTSUPP;
+    return this.irqchipInKernel ? this.apicAccess(addr, len, write) : -ERRNO.EOPNOTSUPP;
+  }
+
+  private apicAccess(addr: number, len: number, write: boolean): number {
     const { apicBase } = this;
     this.indirectCall();
     if (addr < apicBase || addr + len > apicBase + LAPIC_MMIO_LENGTH) return -ERRNO.EOPNOTSUPP;

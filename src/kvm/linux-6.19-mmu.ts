@@ -52,7 +52,7 @@ const ADDRESS_SPACES = 2;
 
 export abstract class Linux6_19Mmu extends Linux6_19Buses {
   /** Five where the processor can, and has addresses that need them. */
-  override get levels(): number {
+  override get tableLevels(): number {
     const { paging, geometry } = this.options;
     return paging === "ept" && geometry.ept5Levels && geometry.physicalAddressBits > 48 ? 5 : 4;
   }

@@ -317,7 +317,11 @@ export abstract class Mmu extends KvmPageTables {
 
   /** Decides what an MMIO fault means: emulate, fault again as a read (stale), or retry (no MMIO SPTE any more). */
   handleMmioPageFaultCommon(address: number): number {
-    if (this.quicklyCheckMmioPf(address)) return RET_MMIO_PF_EMULATE;
+    return this.quicklyCheckMmioPf(address) ? RET_MMIO_PF_EMULATE : this.walkForMmioSpte(address);
+  }
+
+  /** The same where the vCPU does not remember the address: by what KVM's tables have for it. */
+  private walkForMmioSpte(address: number): number {
     this.counts[KVM.mmioSpteWalk]++;
     this.walkShadowPage(Math.floor(address / PAGE));
     const { spteFormat, spteLow, spteHigh } = this;

@@ -27,6 +27,10 @@ export const PAGES_OF_ENTRY = [0, 1, 2 ** 9, 2 ** 18, 2 ** 27, 2 ** 36];
 const DIRECT_MAP = 0xffff_8800_0000_0000n;
 
 export abstract class KvmPageTables extends KvmMemslots {
+  /** Levels of the tables. */
+  readonly levels: number;
+  /** Whether the processor keeps accessed and dirty flags in KVM's tables. */
+  readonly hasAccessedDirty: boolean;
   /** Host page frame number of the root table under TDP. */
   root: number;
   readonly spteFormat: SpteFormat;
@@ -46,6 +50,8 @@ export abstract class KvmPageTables extends KvmMemslots {
 
   constructor(options: VmOptions) {
     super(options);
+    this.levels = this.tableLevels;
+    this.hasAccessedDirty = options.paging !== "ept" || options.geometry.eptAccessedDirty;
     this.spteFormat = this.createSpteFormat();
     this.root = this.allocateTable();
     if (this.tdpEnabled) this.loadRoot();
@@ -56,14 +62,9 @@ export abstract class KvmPageTables extends KvmMemslots {
     return this.root;
   }
 
-  /** Levels of the tables. */
-  get levels(): number {
+  /** Levels of the tables that this kernel makes for the processor. */
+  get tableLevels(): number {
     return 4;
-  }
-
-  /** Whether the processor keeps accessed and dirty flags in KVM's tables. */
-  get hasAccessedDirty(): boolean {
-    return this.options.paging !== "ept" || this.options.geometry.eptAccessedDirty;
   }
 
   createSpteFormat(): SpteFormat {

@@ -17,7 +17,7 @@ import {
   VMEXIT_VMMCALL,
 } from "../x86/vmcb.js";
 import { KVM } from "./primitives.js";
-import { Vmx } from "./vmx.js";
+import { notModelled, Vmx } from "./vmx.js";
 
 /** What counts an exit, by its code; a WRMSR has the code of a RDMSR. */
 const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
@@ -30,19 +30,23 @@ const EXIT_PRIMITIVES: readonly (number | undefined)[] = Object.assign([], {
 
 export class Svm extends Vmx {
   override countExit(): void {
-    if (!this.isSvm) {
-      super.countExit();
-      return;
-    }
+    if (this.isSvm) this.countSvmExit();
+    else super.countExit();
+  }
+
+  private countSvmExit(): void {
     const { exitCode, exitInfo1 } = this.vcpu.vmcb;
     const isWrite = exitInfo1 === MSR_WRITE;
     const primitive = exitCode === VMEXIT_MSR && isWrite ? KVM.exitMsrWrite : EXIT_PRIMITIVES[exitCode];
-    if (primitive === undefined) throw new Error(`exit code 0x${exitCode.toString(16)} is not modelled`);
+    if (primitive === undefined) throw notModelled(`exit code 0x${exitCode.toString(16)}`);
     this.counts[primitive]++;
   }
 
   override handleExit(): number {
-    if (!this.isSvm) return super.handleExit();
+    return this.isSvm ? this.svmHandleExit() : super.handleExit();
+  }
+
+  private svmHandleExit(): number {
     switch (this.vcpu.vmcb.exitCode) {
       case VMEXIT_NPF:
         return this.npfInterception();
@@ -58,8 +62,7 @@ export class Svm extends Vmx {
   }
 
   override isVectoring(): boolean {
-    if (!this.isSvm) return super.isVectoring();
-    return (this.vcpu.vmcb.exitIntInfo & EXITINTINFO_VALID) !== 0;
+    return this.isSvm ? (this.vcpu.vmcb.exitIntInfo & EXITINTINFO_VALID) !== 0 : super.isVectoring();
   }
 
   npfInterception(): number {
@@ -87,7 +90,10 @@ export class Svm extends Vmx {
 
   /** By the next RIP that the processor saves, or by decoding where it saves none. */
   override skipEmulatedInstruction(): number {
-    if (!this.isSvm) return super.skipEmulatedInstruction();
+    return this.isSvm ? this.svmSkipEmulatedInstruction() : super.skipEmulatedInstruction();
+  }
+
+  private svmSkipEmulatedInstruction(): number {
     const { vmcb, rip } = this.vcpu;
     if (vmcb.nextRip === 0) return this.skipByDecoding();
     this.counts[KVM.skipEmulatedInstruction]++;

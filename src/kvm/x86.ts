@@ -2,7 +2,6 @@
  * The loop that runs a vCPU: the guest up to its next exit, the kernel, userspace. Kernel counterpart: `vcpu_run()` of
  * arch/x86/kvm/x86.c.
  */
-import { FETCH, READ, WRITE } from "../x86/access.js";
 import { EPT_VIOLATION, NESTED_PAGE_FAULT, type Outcome, PAGE, PAGE_FAULT, TRANSLATED } from "../x86/mmu.js";
 import {
   IOIO_IN,
@@ -36,6 +35,7 @@ import { KvmError } from "./errno.js";
 import type { ExitCounts } from "./exit-counts.js";
 import type { ExitHandlerFootprint } from "./exit-footprint.js";
 import { GuestStopped } from "./guest-stopped.js";
+import { NO_ACCESS } from "./instruction.js";
 import type { VmOptions } from "./kvm.js";
 import { KVM } from "./primitives.js";
 import { KVM_ISA_SVM, KVM_ISA_VMX } from "./trace.js";
@@ -195,10 +195,11 @@ export abstract class X86 extends KvmEmulator {
   /** Runs the guest until its instruction has ended, or to its next exit. */
   private enterGuest(vcpu: Vcpu): void {
     if (vcpu.mmuReload) this.mmuLoad(vcpu);
-    vcpu.exited = this.runGuest(vcpu);
-    vcpu.retired = !vcpu.exited;
-    if (vcpu.effects !== null && vcpu.retired) vcpu.effects.native = true;
-    if (vcpu.exited && this.trace !== null) this.traceExit(vcpu);
+    const exited = this.runGuest(vcpu);
+    vcpu.exited = exited;
+    vcpu.retired = !exited;
+    if (!exited && vcpu.effects !== null) vcpu.effects.native = true;
+    if (exited && this.trace !== null) this.traceExit(vcpu);
   }
 
   /** Handles the exit. */
@@ -233,7 +234,13 @@ export abstract class X86 extends KvmEmulator {
       this.counts[KVM.exitFastpath]++;
       return;
     }
-    let result = this.handleExit();
+    const result = this.handleExit();
+    if (result <= 0) this.exitToUserspace(vcpu, result);
+  }
+
+  /** Userspace answers what `handleExit()` left to it, as often as it is asked to. */
+  private exitToUserspace(vcpu: Vcpu, handled: number): void {
+    let result = handled;
     while (result === 0) {
       this.runUserspace();
       if (this.exitFootprint !== null) this.exitFootprint.touchUserspace(vcpu.cpu);
@@ -278,12 +285,24 @@ export abstract class X86 extends KvmEmulator {
 
   /** Lets the guest run until the instruction is done (false) or exits (true, with the VMCS or VMCB filled in). */
   private runGuest(vcpu: Vcpu): boolean {
-    const { instruction } = vcpu;
-    const { form } = instruction;
-    switch (form.operation) {
-      case "memory":
-        if (!form.repeated && instruction.offset + instruction.size <= PAGE) break;
-        return this.runLongAccess(vcpu);
+    const { form, page, offset, size } = vcpu.instruction;
+    const { access } = form;
+    if (access === NO_ACCESS) return this.runWithoutAccess(vcpu);
+    if (form.repeated || (offset + size > PAGE && form.operation === "memory"))
+      return this.runLongAccess(vcpu);
+    const outcome = vcpu.cpu.access(page, offset, access);
+    return outcome !== TRANSLATED && this.exitFromAccess(vcpu, page, offset, outcome);
+  }
+
+  /** An instruction without an operand in memory. */
+  private runWithoutAccess(vcpu: Vcpu): boolean {
+    const { operation } = vcpu.instruction.form;
+    if (operation === "out" || operation === "in") return this.runPortAccess(vcpu);
+    return this.runOther(vcpu);
+  }
+
+  private runOther(vcpu: Vcpu): boolean {
+    switch (vcpu.instruction.form.operation) {
       case "vmcall":
         this.exitFromInstruction(vcpu, EXIT_REASON_VMCALL, 0, VMEXIT_VMMCALL, 0);
         return true;
@@ -296,30 +315,23 @@ export abstract class X86 extends KvmEmulator {
       case "wrmsr":
         this.exitFromInstruction(vcpu, EXIT_REASON_MSR_WRITE, 0, VMEXIT_MSR, MSR_WRITE);
         return true;
-      case "mov-cr3":
-        return this.runMovToCr3(vcpu);
-      case "out":
-      case "in":
-        return this.runPortAccess(vcpu);
       default:
+        return this.runMovToCr3(vcpu);
     }
-    const kind = form.writes ? WRITE : form.reads ? READ : FETCH;
-    const outcome = vcpu.cpu.access(instruction.page, instruction.offset, kind);
-    return outcome !== TRANSLATED && this.exitFromAccess(vcpu, instruction.page, instruction.offset, outcome);
   }
 
   /** An access that crosses into the next page, or a repeated one. */
   private runLongAccess(vcpu: Vcpu): boolean {
     const { instruction, cpu } = vcpu;
     const { form, size } = instruction;
-    const kind = form.writes ? WRITE : READ;
+    const { access } = form;
     // Without iterations left a repeated instruction does nothing.
     while (!form.repeated || instruction.count > 0) {
       const { page, offset } = instruction;
-      let outcome = cpu.access(page, offset, kind);
+      let outcome = cpu.access(page, offset, access);
       if (outcome !== TRANSLATED) return this.exitFromAccess(vcpu, page, offset, outcome);
       if (offset + size > PAGE) {
-        outcome = cpu.access(page + 1, 0, kind);
+        outcome = cpu.access(page + 1, 0, access);
         if (outcome !== TRANSLATED) return this.exitFromAccess(vcpu, page + 1, 0, outcome);
       }
       if (!form.repeated) return false;
@@ -343,14 +355,14 @@ export abstract class X86 extends KvmEmulator {
     const { form, port, size } = vcpu.instruction;
     if (this.ioBitmapPasses(port, size)) return false;
     const isIn = form.operation === "in";
-    const qualification =
-      size -
-      1 +
-      (isIn ? IO_QUALIFICATION_IN : 0) +
-      (form.string ? IO_QUALIFICATION_STRING : 0) +
-      port * 0x1_0000;
-    const info = (isIn ? IOIO_IN : 0) + (form.string ? IOIO_STR : 0) + size * IOIO_SZ8 + port * 0x1_0000;
-    this.exitFromInstruction(vcpu, EXIT_REASON_IO_INSTRUCTION, qualification, VMEXIT_IOIO, info);
+    if (this.isSvm) {
+      const info = (isIn ? IOIO_IN : 0) + (form.string ? IOIO_STR : 0) + size * IOIO_SZ8 + port * 0x1_0000;
+      this.exitOfSvm(vcpu, VMEXIT_IOIO, info);
+      return true;
+    }
+    const direction = isIn ? IO_QUALIFICATION_IN : 0;
+    const string = form.string ? IO_QUALIFICATION_STRING : 0;
+    this.exitOfVmx(vcpu, EXIT_REASON_IO_INSTRUCTION, size - 1 + direction + string + port * 0x1_0000);
     return true;
   }
 
@@ -362,11 +374,11 @@ export abstract class X86 extends KvmEmulator {
     exitCode: number,
     exitInfo1: number,
   ): void {
-    if (!this.isSvm) {
-      this.exitOfVmx(vcpu, exitReason, qualification);
-      return;
-    }
-    const { vmcb, instruction, rip } = vcpu;
+    if (this.isSvm) this.exitOfSvm(vcpu, exitCode, exitInfo1);
+    else this.exitOfVmx(vcpu, exitReason, qualification);
+  }
+
+  private exitOfSvm({ vmcb, instruction, rip }: Vcpu, exitCode: number, exitInfo1: number): void {
     const { length } = instruction.form.encoding;
     vmcb.exitCode = exitCode;
     vmcb.exitInfo1 = exitInfo1;
@@ -385,33 +397,42 @@ export abstract class X86 extends KvmEmulator {
 
   /** An exit that an access to memory causes. */
   private exitFromAccess(vcpu: Vcpu, page: number, offset: number, outcome: Outcome): boolean {
-    const { cpu, vmcs, vmcb, instruction } = vcpu;
-    if (outcome === NESTED_PAGE_FAULT) {
-      vmcb.exitCode = VMEXIT_NPF;
-      vmcb.exitInfo1 = cpu.exitInfo1;
-      vmcb.exitInfo2 = cpu.guestPhysicalAddress;
-      // The manual has it saved for intercepted instructions only; in practice it is there for a data access too.
-      // ("KVM: SVM: Add support for expedited writes to the fast MMIO bus", 01cde4eaaeca.)
-      vmcb.nextRip = vcpu.rip + instruction.form.encoding.length;
-      vmcb.exitIntInfo = instruction.form.operation === "event" ? VECTORED_INTERRUPT : 0;
-      vmcb.instructionBytes = instruction.form.operation === "fetch" ? 0 : FETCHED_BYTES;
-      return true;
-    }
-    if (outcome === PAGE_FAULT) {
-      if (this.tdpEnabled) this.injectPageFault(page * PAGE + offset, cpu.errorCode);
-      vmcs.exitReason = EXIT_REASON_EXCEPTION_NMI;
-      vmcs.exitQualification = page * PAGE + offset;
-      vmcs.exitInterruptionInfo = INTERRUPTION_PAGE_FAULT;
-      vmcs.exitInterruptionErrorCode = cpu.errorCode;
-    } else {
-      vmcs.guestPhysicalAddress = cpu.guestPhysicalAddress;
-      vmcs.exitReason = outcome === EPT_VIOLATION ? EXIT_REASON_EPT_VIOLATION : EXIT_REASON_EPT_MISCONFIG;
-      vmcs.exitQualification = outcome === EPT_VIOLATION ? cpu.exitQualification : 0;
-    }
+    if (outcome === NESTED_PAGE_FAULT) this.exitOfNpt(vcpu);
+    else if (outcome === PAGE_FAULT) this.exitOfPageFault(vcpu, page * PAGE + offset);
+    else this.exitOfEpt(vcpu, outcome === EPT_VIOLATION);
+    return true;
+  }
+
+  private exitOfEpt({ cpu, vmcs, instruction }: Vcpu, isViolation: boolean): void {
     const { operation, encoding } = instruction.form;
+    vmcs.guestPhysicalAddress = cpu.guestPhysicalAddress;
+    vmcs.exitReason = isViolation ? EXIT_REASON_EPT_VIOLATION : EXIT_REASON_EPT_MISCONFIG;
+    vmcs.exitQualification = isViolation ? cpu.exitQualification : 0;
     if (this.hostFillsLength) vmcs.instructionLength = encoding.length;
     vmcs.idtVectoringInfo = operation === "event" ? VECTORED_INTERRUPT : 0;
-    return true;
+  }
+
+  private exitOfNpt({ cpu, vmcb, instruction, rip }: Vcpu): void {
+    const { operation, encoding } = instruction.form;
+    vmcb.exitCode = VMEXIT_NPF;
+    vmcb.exitInfo1 = cpu.exitInfo1;
+    vmcb.exitInfo2 = cpu.guestPhysicalAddress;
+    // The manual has it saved for intercepted instructions only; in practice it is there for a data access too.
+    // ("KVM: SVM: Add support for expedited writes to the fast MMIO bus", 01cde4eaaeca.)
+    vmcb.nextRip = rip + encoding.length;
+    vmcb.exitIntInfo = operation === "event" ? VECTORED_INTERRUPT : 0;
+    vmcb.instructionBytes = operation === "fetch" ? 0 : FETCHED_BYTES;
+  }
+
+  private exitOfPageFault({ cpu, vmcs, instruction }: Vcpu, address: number): void {
+    const { operation, encoding } = instruction.form;
+    if (this.tdpEnabled) this.injectPageFault(address, cpu.errorCode);
+    vmcs.exitReason = EXIT_REASON_EXCEPTION_NMI;
+    vmcs.exitQualification = address;
+    vmcs.exitInterruptionInfo = INTERRUPTION_PAGE_FAULT;
+    vmcs.exitInterruptionErrorCode = cpu.errorCode;
+    if (this.hostFillsLength) vmcs.instructionLength = encoding.length;
+    vmcs.idtVectoringInfo = operation === "event" ? VECTORED_INTERRUPT : 0;
   }
 
   private disturb({ cpu }: Vcpu): void {

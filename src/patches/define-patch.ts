@@ -22,7 +22,7 @@ import { KvmError } from "../kvm/errno.js";
 import { GuestStopped } from "../kvm/guest-stopped.js";
 import type { Paging } from "../kvm/spte.js";
 import type { Svm } from "../kvm/svm.js";
-import { problemOf } from "./results.js";
+import { problemOfResult } from "./results.js";
 
 type FunctionName = {
   [Name in keyof Svm]: Svm[Name] extends (...args: never[]) => unknown ? Name : never;
@@ -156,10 +156,23 @@ function checkConstants(patch: string, constants: PatchConstants): void {
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
-/** Where the kernel keeps the functions as they were before the patch whose function runs. */
+/**
+ * What a patched kernel has beside its own. It has it from the start: an object that gets a property later gets another layout,
+ * and with it other compiled code.
+ */
 interface Layered {
+  /** The kernel's functions before the patch whose function runs. */
   original: KernelFunctions | undefined;
+  /** The same for each patch of the series. Not there yet while the kernel is constructed, which calls functions too. */
+  readonly originals?: readonly KernelFunctions[];
 }
+
+type PatchedClass = KernelClass & {
+  /** Patches of the series so far. */
+  readonly patches?: number;
+};
+
+type OriginalsClass = new (kernel: object) => KernelFunctions;
 
 /** The change, made once of each kernel: machines with one class run the same compiled code. */
 function onePerKernel(change: KernelChange): KernelChange {
@@ -172,15 +185,19 @@ function onePerKernel(change: KernelChange): KernelChange {
 }
 
 function changeOf(patch: string, make: () => PatchFunctions): KernelChange {
-  return (Kernel) => {
+  return (Kernel: PatchedClass) => {
     const functions = make();
-    const before: object = Kernel.prototype;
-    const originals = new WeakMap<object, KernelFunctions>();
-    class Patched extends Kernel {}
+    const { patches = 0 } = Kernel;
+    const Originals = originalsClass(Kernel);
+    class Patched extends Kernel implements Layered {
+      static override readonly patches: number = patches + 1;
+      original: KernelFunctions | undefined = undefined;
+      readonly originals = [...((this as Layered).originals ?? []), new Originals(this)];
+    }
     for (const [name, changed] of Object.entries(functions)) {
-      if (typeof Reflect.get(before, name) !== "function")
+      if (typeof Reflect.get(Kernel.prototype, name) !== "function")
         throw new PatchError(`patch ${quoted(patch)}: ${name} is no function of this kernel`);
-      const value = layered(patch, name, changed as AnyFunction, before, originals);
+      const value = layered(patch, name, changed as AnyFunction, patches, Originals);
       Object.defineProperty(Patched.prototype, name, { value, writable: true, configurable: true });
     }
     return Patched;
@@ -192,49 +209,65 @@ function layered(
   patch: string,
   name: string,
   changed: AnyFunction,
-  before: object,
-  originals: WeakMap<object, KernelFunctions>,
+  place: number,
+  Originals: OriginalsClass,
 ): AnyFunction {
+  const problemOf = problemOfResult(name);
   return function (this: unknown, ...args: unknown[]): unknown {
-    const kernel = this as object & Layered;
-    let original = originals.get(kernel);
-    if (original === undefined) {
-      original = boundFunctions(before, kernel);
-      originals.set(kernel, original);
-    }
+    const kernel = this as Layered;
     const outer = kernel.original;
-    kernel.original = original;
+    kernel.original = kernel.originals?.[place] ?? new Originals(kernel);
     let result: unknown;
     try {
       result = changed.apply(kernel, args);
     } catch (error) {
-      if (error instanceof KvmError || error instanceof GuestStopped || error instanceof PatchError)
-        throw error;
-      const what = error instanceof Error ? error.message : String(error);
-      throw new PatchError(`patch ${quoted(patch)}, ${name}(): ${what}`, { cause: error });
+      throw named(error, patch, name);
     } finally {
       kernel.original = outer;
     }
-    const problem = problemOf(name, result);
+    const problem = problemOf(result);
     if (problem === null) return result;
     throw new PatchError(`patch ${quoted(patch)}, ${name}(): ${problem}`);
   };
 }
 
-/** All functions of a kernel, as `before` has them. */
-function boundFunctions(before: object, kernel: object): KernelFunctions {
-  const bound: Record<string, AnyFunction> = {};
+/** What a function of a patch has thrown: the kernel's own errors as they are, others with the patch's name. */
+function named(error: unknown, patch: string, name: string): unknown {
+  if (error instanceof KvmError || error instanceof GuestStopped || error instanceof PatchError) return error;
+  const what = error instanceof Error ? error.message : String(error);
+  return new PatchError(`patch ${quoted(patch)}, ${name}(): ${what}`, { cause: error });
+}
+
+const originalsClasses = new WeakMap<KernelClass, OriginalsClass>();
+
+/** The class of a kernel's functions as they are here, for patches that change them; one for all machines. */
+function originalsClass(Kernel: KernelClass): OriginalsClass {
+  const known = originalsClasses.get(Kernel);
+  if (known !== undefined) return known;
+  class Originals {
+    constructor(readonly kernel: object) {}
+  }
   for (
-    let level = before as KernelClass["prototype"] | null;
-    level !== null && level !== Object.prototype;
+    let level: object = Kernel.prototype;
+    level !== Object.prototype;
     level = Object.getPrototypeOf(level)
   ) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
-      if (name === "constructor" || typeof value !== "function" || Object.hasOwn(bound, name)) continue;
-      bound[name] = value.bind(kernel);
+      if (name === "constructor" || typeof value !== "function") continue;
+      if (Object.hasOwn(Originals.prototype, name)) continue;
+      Object.defineProperty(Originals.prototype, name, { value: onKernelOf(value) });
     }
   }
-  return bound as unknown as KernelFunctions;
+  const made = Originals as unknown as OriginalsClass;
+  originalsClasses.set(Kernel, made);
+  return made;
+}
+
+/** A function of `original` as one of the kernel that it stands for. */
+function onKernelOf(original: AnyFunction): AnyFunction {
+  return function (this: unknown, ...args: unknown[]): unknown {
+    return original.apply((this as { readonly kernel: object }).kernel, args);
+  };
 }
 
 function quoted(name: string): string {

@@ -13,21 +13,19 @@ interface Allowed {
 }
 
 const isError = (result: unknown) => Number.isInteger(result) && Number(result) < 0;
-const oneOf = (...values: readonly number[]) => {
-  return (result: unknown) => values.includes(result as number);
-};
 
 const EXIT: Allowed = {
   what: "1 to resume the guest, 0 to exit to userspace, or a negative error number",
-  holds: (result) => oneOf(0, 1)(result) || isError(result),
+  holds: (result) => result === 0 || result === 1 || isError(result),
 };
 const FASTPATH: Allowed = {
   what: "EXIT_FASTPATH_NONE or EXIT_FASTPATH_REENTER_GUEST",
-  holds: oneOf(EXIT_FASTPATH_NONE, EXIT_FASTPATH_REENTER_GUEST),
+  holds: (result) => result === EXIT_FASTPATH_NONE || result === EXIT_FASTPATH_REENTER_GUEST,
 };
 const FAULT: Allowed = {
   what: "RESUME, EMULATE, EMULATE_WRITE_PROTECTED, or a negative error number",
-  holds: (result) => oneOf(RESUME, EMULATE, EMULATE_WRITE_PROTECTED)(result) || isError(result),
+  holds: (result) =>
+    result === RESUME || result === EMULATE || result === EMULATE_WRITE_PROTECTED || isError(result),
 };
 const INTEGER: Allowed = { what: "an integer", holds: Number.isInteger };
 const FLAG: Allowed = { what: "true or false", holds: (result) => typeof result === "boolean" };
@@ -86,10 +84,14 @@ const RESULTS: Readonly<Record<string, Allowed>> = {
   ),
 };
 
-/** What is wrong with a result of one of the kernel's functions; null: nothing that could be told. */
-export function problemOf(name: string, result: unknown): string | null {
+/** Tells what is wrong with a result of one of the kernel's functions; null: nothing that could be told. */
+export function problemOfResult(name: string): (result: unknown) => string | null {
   const allowed = RESULTS[name];
-  if (allowed === undefined || allowed.holds(result)) return null;
+  if (allowed === undefined) return () => null;
+  return (result) => (allowed.holds(result) ? null : problemOf(result, allowed));
+}
+
+function problemOf(result: unknown, { what }: Allowed): string {
   const found = result instanceof Promise ? "a promise" : String(result);
-  return `returned ${found}; allowed: ${allowed.what}`;
+  return `returned ${found}; allowed: ${what}`;
 }

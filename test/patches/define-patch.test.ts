@@ -65,6 +65,16 @@ describe("a series of patches", () => {
     expect(counted([bad, handleBadPage])).toEqual(counted([handleBadPage]));
   });
 
+  it("has its originals while the kernel is constructed, too", () => {
+    const layout = definePatch("layout", {
+      spteLayout() {
+        return this.original.spteLayout();
+      },
+    });
+    expect(counted([layout, rfc])).toEqual(counted([rfc]));
+    expect(counted([rfc, layout])).toEqual(counted([rfc]));
+  });
+
   it("signals each kick once with the RFC, whatever does nothing beside it", () => {
     const { signals } = run({ ...KICKS, patches: [asks, rfc] });
     expect(signals).toEqual([10]);
