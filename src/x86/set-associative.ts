@@ -6,9 +6,9 @@
  * stores with it, from `STORED` on.
  *
  * Hardware compares all ways of a set at once. A program would do it one by one, most often to find nothing; so an index
- * says for each of its buckets which entry it holds, or how many. It is exact, and only saves time: what is held, and what
- * makes room for what, is decided by the sets. Of a large store, a set takes fewer lines of the real cache than an index and an
- * entry: its index has two buckets, which always say that there are many.
+ * says for each of its buckets which entry it holds, or that there are many. It is exact, and only saves time: what is held, and
+ * what makes room for what, is decided by the sets. Of a large store, a set takes fewer lines of the real cache than an index and
+ * an entry: its index has two buckets, which always say that there are many.
  *
  * What an operation must know of the store is in fields, which V8 reads without a check, and so is the clock: a word of an
  * array that was just written is slow to read. `| 0` tells V8 that a sum, or what a call returns, is an integer of the
@@ -104,8 +104,12 @@ const INDEX = LINE;
 const BUCKETS = 2.5;
 /** Most entries of a store with an index. */
 const INDEXED = 2048;
-/** In a bucket: more than one key, and none to be entered in place of it. */
-const MANY = -2;
+/**
+ * A bucket is the sum of the places of its keys, and of this for each: so a key comes and goes without a decision, and a bucket
+ * below MANY has one key or none. In a store with an index all places are less.
+ */
+const KEY = 2 ** 18;
+const MANY = 2 * KEY;
 
 /** Integers of an array that is worth keeping: those of a last-level cache are. */
 const LARGE = 2 ** 17;
@@ -121,9 +125,8 @@ function cleared(length: number): Int32Array {
 
 export class SetAssociativeStore {
   /**
-   * First the index, by bucket of the keys: 0 if none is held, the place of the only one, or minus the number of those held.
-   * Then the entries, set by set; then, of a tree, its bits, `ways` of them for each set: node n has the children 2n and
-   * 2n + 1, node 1 is the root.
+   * First the index, by bucket of the keys. Then the entries, set by set; then, of a tree, its bits, `ways` of them for each
+   * set: node n has the children 2n and 2n + 1, node 1 is the root.
    */
   readonly cells: Int32Array;
   /** The key that the last `insert()` made room in place of; `evictedHigh` is 0 if the place was empty. */
@@ -206,8 +209,9 @@ export class SetAssociativeStore {
   /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
   find(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[this.bucketOf(low)];
-    if (place < 0) return this.search(low, high, otherHigh) | 0;
+    const bucket = cells[this.bucketOf(low)];
+    if (bucket >= MANY) return this.search(low, high, otherHigh) | 0;
+    const place = bucket & (KEY - 1);
     // Place 0 is no entry and has no key: no `high` is 0.
     const found = cells[(place + HIGH) | 0];
     return cells[place] === low && (found === high || found === otherHigh) ? place : ABSENT;
@@ -219,8 +223,9 @@ export class SetAssociativeStore {
    */
   lookup(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
-    if (place < 0) return this.lookupInSet(low, high, otherHigh) | 0;
+    const bucket = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
+    if (bucket >= MANY) return this.lookupInSet(low, high, otherHigh) | 0;
+    const place = bucket & (KEY - 1);
     if (cells[place] !== low) return ABSENT;
     const found = cells[(place + HIGH) | 0];
     if (found !== high && found !== otherHigh) return ABSENT;
@@ -263,7 +268,7 @@ export class SetAssociativeStore {
 
   /** The place that now holds a key that was absent; it counts as used. What it held before is in `evictedLow` and `evictedHigh`. */
   insert(low: number, high: number): Place {
-    const { cells, shift, policy } = this;
+    const { cells, policy } = this;
     const place = (policy <= MRU ? this.oldest(low) : this.choose(low)) | 0;
     const evictedLow = cells[place];
     const evictedHigh = cells[(place + HIGH) | 0];
@@ -275,21 +280,22 @@ export class SetAssociativeStore {
     if (evictedHigh === 0) {
       const { fills, notes } = this;
       if (fills < notes.length) notes[fills] = place;
-      if (fills <= notes.length) this.fills = fills + 1;
-    } else if (this.isIndexed) {
-      const evictedBucket = (INDEX + (Math.imul(evictedLow | 0, GOLDEN) >>> shift)) | 0;
-      const rest = cells[evictedBucket];
-      cells[evictedBucket] = rest > 0 ? 0 : (rest + 1) | 0;
+      if (fills <= notes.length) this.fills = (fills + 1) | 0;
     }
     if (this.isIndexed) {
-      const bucket = (INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0;
-      const held = cells[bucket];
-      cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
+      const { shift } = this;
+      const key = (KEY + place) | 0;
+      if (evictedHigh !== 0) cells[(INDEX + (Math.imul(evictedLow, GOLDEN) >>> shift)) | 0] -= key;
+      cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0] += key;
     }
 
-    if (policy <= FIFO) this.stamp(place);
-    else if (policy === BIP) this.stampBimodally(place);
-    else if (policy !== RANDOM) this.use(place);
+    const now = (this.clock + 1) | 0;
+    if (policy > FIFO || now === LAST_STAMP) {
+      this.useFilled(place);
+      return place;
+    }
+    this.clock = now;
+    cells[(place + STAMP) | 0] = now;
     return place;
   }
 
@@ -367,19 +373,30 @@ export class SetAssociativeStore {
 
   private empty(place: Place): void {
     const { cells } = this;
-    if (this.isIndexed) {
-      const bucket = this.bucketOf(cells[place]);
-      const held = cells[bucket];
-      cells[bucket] = held > 0 ? 0 : held + 1;
-    }
+    if (this.isIndexed) cells[this.bucketOf(cells[place])] -= KEY + place;
     cells[place + HIGH] = 0;
     cells[place + STAMP] = 0;
   }
 
   private lookupInSet(low: number, high: number, otherHigh: number): Place {
     const place = this.search(low, high, otherHigh) | 0;
-    if (place !== ABSENT) this.use(place);
+    if (place === ABSENT) return ABSENT;
+    const now = (this.clock + 1) | 0;
+    if (this.policy !== LRU || now === LAST_STAMP) {
+      this.use(place);
+      return place;
+    }
+    this.clock = now;
+    this.cells[(place + STAMP) | 0] = now;
     return place;
+  }
+
+  /** What was filled counts as used. */
+  private useFilled(place: Place): void {
+    const { policy } = this;
+    if (policy <= FIFO) this.stamp(place);
+    else if (policy === BIP) this.stampBimodally(place);
+    else if (policy !== RANDOM) this.use(place);
   }
 
   private use(place: Place): void {
@@ -415,7 +432,7 @@ export class SetAssociativeStore {
     return (INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0;
   }
 
-  /** As `find()`, where the bucket holds more than one key, or one whose place is not known. */
+  /** As `find()`, where the bucket may have more than one key. */
   private search(low: number, high: number, otherHigh: number): Place {
     const { cells, stride } = this;
     let place = this.firstOf(low) | 0;
@@ -423,10 +440,7 @@ export class SetAssociativeStore {
     for (; place < end; place = (place + stride) | 0) {
       if (cells[place] !== low) continue;
       const found = cells[(place + HIGH) | 0];
-      if (found !== high && found !== otherHigh) continue;
-      const bucket = this.bucketOf(low);
-      if (cells[bucket] === -1) cells[bucket] = place;
-      return place;
+      if (found === high || found === otherHigh) return place;
     }
     return ABSENT;
   }
@@ -434,13 +448,14 @@ export class SetAssociativeStore {
   /** The place of the first way of a key's set. */
   private firstOf(low: number): Place {
     const { setMask } = this;
-    const set =
-      setMask >= 0
-        ? low & setMask
-        : setMask === BY_REMAINDER
-          ? ((low >>> 0) % this.sets) | 0
-          : hashedSet(low, setMask, this.sets) | 0;
+    const set = setMask >= 0 ? low & setMask : this.setOf(low) | 0;
     return (this.first + Math.imul(set | 0, this.span | 0)) | 0;
+  }
+
+  /** The set of a key, where a mask does not say it. */
+  private setOf(low: number): number {
+    const { setMask, sets } = this;
+    return setMask === BY_REMAINDER ? (low >>> 0) % sets : hashedSet(low, setMask, sets);
   }
 
   /** The place in a key's set that was used or filled before the others. */
