@@ -239,6 +239,20 @@ export class SetAssociativeStore {
     return place;
   }
 
+  /** As `lookup()`, without the index: for a large store. */
+  lookupInSet(low: number, high: number, otherHigh: number): Place {
+    const place = this.search(low, high, otherHigh) | 0;
+    if (place === ABSENT) return ABSENT;
+    const now = (this.clock + 1) | 0;
+    if (this.policy !== LRU || now === LAST_STAMP) {
+      this.use(place);
+      return place;
+    }
+    this.clock = now;
+    this.cells[(place + STAMP) | 0] = now;
+    return place;
+  }
+
   /** Whether a place holds the key, which then counts as used. */
   useAt(place: Place, low: number, high: number): boolean {
     const { cells } = this;
@@ -376,19 +390,6 @@ export class SetAssociativeStore {
     if (this.isIndexed) cells[this.bucketOf(cells[place])] -= KEY + place;
     cells[place + HIGH] = 0;
     cells[place + STAMP] = 0;
-  }
-
-  private lookupInSet(low: number, high: number, otherHigh: number): Place {
-    const place = this.search(low, high, otherHigh) | 0;
-    if (place === ABSENT) return ABSENT;
-    const now = (this.clock + 1) | 0;
-    if (this.policy !== LRU || now === LAST_STAMP) {
-      this.use(place);
-      return place;
-    }
-    this.clock = now;
-    this.cells[(place + STAMP) | 0] = now;
-    return place;
   }
 
   /** What was filled counts as used. */
