@@ -329,9 +329,9 @@ function fill(
   gfnHigh: number,
   attributes: number,
 ): void {
-  cells[(place + PFN_LOW) | 0] = pfnLow;
-  cells[(place + PFN_HIGH) | 0] = pfnHigh;
-  cells[(place + GFN_LOW) | 0] = gfnLow;
-  cells[(place + GFN_HIGH) | 0] = gfnHigh;
-  cells[(place + ATTRIBUTES) | 0] = attributes;
+  cells[(place + PFN_LOW) | 0] = pfnLow | 0;
+  cells[(place + PFN_HIGH) | 0] = pfnHigh | 0;
+  cells[(place + GFN_LOW) | 0] = gfnLow | 0;
+  cells[(place + GFN_HIGH) | 0] = gfnHigh | 0;
+  cells[(place + ATTRIBUTES) | 0] = attributes | 0;
 }
