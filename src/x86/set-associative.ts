@@ -192,7 +192,7 @@ export class SetAssociativeStore {
     this.ways = ways;
     this.sets = sets;
     this.setMask = hash === "none" ? maskOf(sets) : hash === "page" ? BY_PAGE_HASH : BY_LINE_HASH;
-    this.cells = cleared(this.end + (isTree ? entries : 0));
+    this.cells = cleared(this.end + Math.max(stride, isTree ? entries : 0));
     if (this.shift === NO_INDEX) this.cells.fill(MANY, INDEX, INDEX + 2);
     this.notes = new Int32Array(this.cells.length < LARGE ? NOTED : NOTED_OF_LARGE);
   }
@@ -440,10 +440,17 @@ export class SetAssociativeStore {
     const { cells, stride } = this;
     let place = this.firstOf(low) | 0;
     const end = (place + this.span) | 0;
+    // Two a turn, as in oldest(). Behind a set with an odd number of ways is another set, or nothing: not this key.
     for (; place < end; place = (place + stride) | 0) {
-      if (cells[place] !== low) continue;
-      const found = cells[(place + HIGH) | 0];
-      if (found === high || found === otherHigh) return place;
+      if (cells[place] === low) {
+        const found = cells[(place + HIGH) | 0];
+        if (found === high || found === otherHigh) return place;
+      }
+      place = (place + stride) | 0;
+      if (cells[place] === low) {
+        const found = cells[(place + HIGH) | 0];
+        if (found === high || found === otherHigh) return place;
+      }
     }
     return ABSENT;
   }
