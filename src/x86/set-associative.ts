@@ -151,9 +151,9 @@ export class SetAssociativeStore {
   /** How many uses there were that a stamp was given to. */
   clock = LEAST_RECENT;
   private random = RANDOM_SEED | 0;
-  /** How many places that were empty were filled since all were, and the first of them. */
-  private fills = 0;
+  /** The places that were empty and were filled since all were, and how many there are; not all of them, where `notes` is full. */
   private readonly notes: Int32Array;
+  private fills = 0;
 
   /**
    * @param stored integers that the owner stores with each entry
@@ -292,10 +292,10 @@ export class SetAssociativeStore {
     cells[place] = low | 0;
     cells[(place + HIGH) | 0] = high | 0;
 
-    if (evictedHigh === 0) {
-      const { fills, notes } = this;
-      if (fills < notes.length) notes[fills] = place;
-      if (fills <= notes.length) this.fills = (fills + 1) | 0;
+    const { fills, notes } = this;
+    if (evictedHigh === 0 && fills < notes.length) {
+      notes[fills] = place;
+      this.fills = (fills + 1) | 0;
     }
     const { shift } = this;
     if (shift !== NO_INDEX) {
@@ -321,11 +321,10 @@ export class SetAssociativeStore {
 
   /** Empties the place of the key, or both where `otherHigh` is another one in place of `high`. */
   remove(low: number, high: number, otherHigh: number): void {
-    for (;;) {
-      const place = this.find(low, high, otherHigh) | 0;
-      if (place === ABSENT) return;
-      this.empty(place);
-    }
+    const place = this.find(low, high, otherHigh) | 0;
+    if (place === ABSENT) return;
+    this.empty(place);
+    if (high !== otherHigh) this.remove(low, high, otherHigh);
   }
 
   /** Empties the places that `dropped` says: called with the key and the place of each entry in use. */
@@ -344,7 +343,7 @@ export class SetAssociativeStore {
   removeSelected(selected: Uint8Array, shift: number): void {
     const { cells, fills, notes, end, stride } = this;
     let kept = 0;
-    if (fills <= notes.length) {
+    if (fills < notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         const high = cells[place + HIGH];
@@ -360,8 +359,7 @@ export class SetAssociativeStore {
           this.empty(place);
           continue;
         }
-        if (kept < notes.length) notes[kept] = place;
-        if (kept <= notes.length) kept++;
+        if (kept < notes.length) notes[kept++] = place;
       }
     }
     this.fills = kept;
@@ -371,7 +369,7 @@ export class SetAssociativeStore {
     const { cells, fills, notes, first, end, stride } = this;
     const isIndexed = this.shift !== NO_INDEX;
     this.fills = 0;
-    if (fills <= notes.length) {
+    if (fills < notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         cells[place + HIGH] = 0;

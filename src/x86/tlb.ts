@@ -229,14 +229,12 @@ export class Tlb {
 
   /** Drops what translates this page in the current address space, global or not. */
   invalidate(low: number, high: number): void {
-    for (let size = SIZE_4K; size <= SIZE_1G; size++) {
-      if (!this.mayHold(size)) continue;
-      const keyLow = shiftedLow(low, high, SHIFTS[size]);
-      const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
-      for (const level of this.levels) {
-        level[size]?.remove(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
-      }
-    }
+    const keyHigh = this.tag | high;
+    const globalHigh = this.globalTag | high;
+    this.data4K.remove(low, keyHigh, globalHigh);
+    this.instruction4K.remove(low, keyHigh, globalHigh);
+    this.second4K.remove(low, keyHigh, globalHigh);
+    if (this.held !== 0) this.invalidateLarge(low, high);
   }
 
   /** Drops all entries of the selected address spaces. */
@@ -263,12 +261,23 @@ export class Tlb {
     this.held = 0;
   }
 
+  private invalidateLarge(low: number, high: number): void {
+    for (let size = SIZE_2M; size <= SIZE_1G; size++) {
+      if (!this.mayHold(size)) continue;
+      const keyLow = shiftedLow(low, high, SHIFTS[size]);
+      const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
+      for (const level of this.levels) {
+        level[size]?.remove(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
+      }
+    }
+  }
+
   private tagOf(attributes: number): number {
     return (attributes & ATTRIBUTE_GLOBAL) !== 0 ? this.globalTag : this.tag;
   }
 
   private mayHold(size: number): boolean {
-    return size === SIZE_4K || (this.held & (1 << size)) !== 0;
+    return (this.held & (1 << size)) !== 0;
   }
 
   /** The size of the page larger than 4 Kbyte under which a level has a translation, or NONE. */
