@@ -178,8 +178,13 @@ export class Tlb {
     const from = second4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
     if (from === ABSENT) return ABSENT;
     const to = data4K.insert(low, second4K.highIn(from)) | 0;
-    for (let column = PFN_LOW; column <= ATTRIBUTES; column++)
-      data4K.cells[(to + column) | 0] = second4K.cells[(from + column) | 0];
+    const { cells } = data4K;
+    const { cells: source } = second4K;
+    cells[(to + PFN_LOW) | 0] = source[(from + PFN_LOW) | 0];
+    cells[(to + PFN_HIGH) | 0] = source[(from + PFN_HIGH) | 0];
+    cells[(to + GFN_LOW) | 0] = source[(from + GFN_LOW) | 0];
+    cells[(to + GFN_HIGH) | 0] = source[(from + GFN_HIGH) | 0];
+    cells[(to + ATTRIBUTES) | 0] = source[(from + ATTRIBUTES) | 0];
     return to;
   }
 
