@@ -105,7 +105,7 @@ export class MemoryHierarchy {
   private referenceBehindL1(low: number, high: number): number {
     const { l1d, l2 } = this;
     let level = 1;
-    if ((l2.lookup(low, high, high) | 0) === ABSENT) {
+    if ((l2.lookupInSet(low, high, high) | 0) === ABSENT) {
       level = this.bringToL3(low, high) | 0;
       l2.insert(low, high);
     }
@@ -116,7 +116,7 @@ export class MemoryHierarchy {
   /** Returns the level that had the line: 2 = L3, 3 = DRAM. */
   private bringToL3(low: number, high: number): number {
     const { l3 } = this;
-    if ((l3.lookup(low, high, high) | 0) !== ABSENT) return 2;
+    if ((l3.lookupInSet(low, high, high) | 0) !== ABSENT) return 2;
     l3.insert(low, high);
     if (this.inclusive && l3.evictedHigh !== 0) this.evictInner(l3.evictedLow, l3.evictedHigh);
     return 3;

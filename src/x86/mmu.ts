@@ -168,6 +168,10 @@ const TEST_MASK = 0xffff;
 /** A test that no attributes pass: for an access that needs a user page where a key is denied. */
 const NEVER = 1 << TEST_BITS;
 
+/** What an entry of the nested tables may be, in place of the level of one that maps a page: absent, or misconfigured. */
+const NOT_PRESENT = 0;
+const MALFORMED = -1;
+
 /** In place of an outcome: the walk must be made again from the root. */
 const RESTART = -1;
 
@@ -223,6 +227,15 @@ export class Mmu {
   private readonly tables: Int32Array = new Int32Array(TABLE_COLUMNS * (MAX_LEVELS + 1));
   /** The rights that the guest gives to the page, for the exit qualification. */
   private rights = 0;
+
+  /**
+   * The last entry that the walk of the EPT read: where it is in memory, its two words, and the permissions with it and without.
+   */
+  private leafWord = 0;
+  private leafLow = 0;
+  private leafHigh = 0;
+  private permissions = 0;
+  private above = 0;
 
   /** The result of the EPT's translation. */
   private hostLow = 0;
@@ -343,7 +356,7 @@ export class Mmu {
     requested: number,
     purpose: number,
   ): Outcome {
-    const { nested, caches, counts, memory, hierarchy } = this;
+    const { nested } = this;
     if (nested === null) {
       this.hostLow = gfnLow;
       this.hostHigh = gfnHigh;
@@ -352,7 +365,7 @@ export class Mmu {
       this.hostDirty = true;
       return TRANSLATED;
     }
-    const { nestedTlb, nestedStructures } = caches;
+    const { nestedTlb, nestedStructures } = this.caches;
     const shadowStack = (purpose & EPT_VIOLATION_SHADOW_STACK) !== 0 && nested.shadowStack;
     const inTlb = !shadowStack && (purpose & this.notNested) === 0;
     const place = inTlb ? nestedTlb.lookup(gfnLow, gfnHigh) | 0 : ABSENT;
@@ -378,60 +391,20 @@ export class Mmu {
     if (gfnHigh >>> nested.gfnHighBits !== 0)
       return this.beyondNested(nested, gfnLow, gfnHigh, offset, requested, purpose);
 
-    const { shifts } = nested;
-    let permissions = nested.allPermissions;
-    let tableLow = nested.rootLow;
-    let tableHigh = nested.rootHigh;
-    let frame = 0;
-    let level = nestedStructures.lookup(gfnLow, gfnHigh);
+    let level = nestedStructures.lookup(gfnLow, gfnHigh) | 0;
     if (level !== 0 && nested.isNpt && this.dropDenying(gfnLow, gfnHigh, requested)) level = 0;
-    if (level === 0) {
-      level = nested.levels;
-    } else {
-      const { cells, place: table } = nestedStructures;
-      tableLow = cells[(table + CACHED_PFN_LOW) | 0];
-      tableHigh = cells[(table + CACHED_PFN_HIGH) | 0];
-      permissions = cells[(table + CACHED_VALUE) | 0];
-      frame = cells[(table + CACHED_FRAME) | 0];
-    }
-    const { words } = memory;
-    let above = permissions;
-    let word: number;
-    let low: number;
-    let high: number;
-    for (;;) {
-      const index = shiftedLow(gfnLow, gfnHigh, shifts[level]) & 511;
-      counts[EPT_WALK_REF + hierarchy.reference(tableLow, tableHigh, index >> 3)]++;
-      if (frame === 0) frame = memory.frame(tableLow, tableHigh);
-      word = frame + 2 * index;
-      low = words[word] | 0;
-      high = words[word + 1] | 0;
-      if ((low & nested.present) === 0) {
-        if (nested.isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, 0);
-        const seen = shadowStack ? purpose | shadowStackPage(high) : purpose;
-        return this.eptViolation(gfnLow, gfnHigh, offset, requested, seen, 0);
-      }
-      if (nested.isMisconfigured(level, low, high)) {
-        const code = NPF_PRESENT | NPF_RESERVED;
-        if (nested.isNpt) return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, code);
-        return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
-      }
-      above = permissions;
-      permissions &= nested.isNpt ? nptPermissions(low, high) : low;
-      if (nested.isLeaf(level, low)) break;
-      if (nested.accessed !== 0) words[word] |= nested.accessed;
-      level--;
-      tableLow = entryPfnLow(low, high);
-      tableHigh = entryPfnHigh(high);
-      frame = memory.frame(tableLow, tableHigh);
-      nestedStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
+    level = this.descend(nested, gfnLow, gfnHigh, level) | 0;
+    const { leafLow, leafHigh, permissions } = this;
+    if (level <= 0) {
+      const seen = shadowStack ? purpose | shadowStackPage(leafHigh) : purpose;
+      return this.badEntry(level, gfnLow, gfnHigh, offset, requested, seen);
     }
 
     const granted = grantedBy(permissions);
     if (shadowStack) {
-      const marked = shadowStackPage(high);
+      const marked = shadowStackPage(leafHigh);
       const tables = EPT_READ | EPT_WRITE;
-      if ((above & tables) !== tables || (low & EPT_READ) === 0 || marked === 0) {
+      if ((this.above & tables) !== tables || (leafLow & EPT_READ) === 0 || marked === 0) {
         return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose | marked, granted);
       }
     } else if ((granted & requested) !== requested) {
@@ -442,13 +415,13 @@ export class Mmu {
     const write = (requested & EPT_WRITE) !== 0;
     this.hostDirty = true;
     if (nested.accessed !== 0) {
-      this.hostDirty = write || (low & nested.dirty) !== 0;
-      words[word] |= write ? nested.accessed | nested.dirty : nested.accessed;
+      this.hostDirty = write || (leafLow & nested.dirty) !== 0;
+      this.memory.words[this.leafWord] |= write ? nested.accessed | nested.dirty : nested.accessed;
     }
-    const pages = 1 << shifts[level];
+    const pages = 1 << nested.shifts[level];
     // Bit 12 of AMD's large leaf is no part of the address.
-    this.hostLow = (entryPfnLow(low, high) & -pages) | (gfnLow & (pages - 1));
-    this.hostHigh = entryPfnHigh(high);
+    this.hostLow = (entryPfnLow(leafLow, leafHigh) & -pages) | (gfnLow & (pages - 1));
+    this.hostHigh = entryPfnHigh(leafHigh);
     this.hostPermissions = granted;
     this.hostSize = level - 1;
     if (inTlb) {
@@ -456,6 +429,74 @@ export class Mmu {
       nestedTlb.insert(gfnLow, gfnHigh, this.hostLow, this.hostHigh, value);
     }
     return TRANSLATED;
+  }
+
+  /**
+   * Goes through the nested tables from that at the level `start`, which `nestedStructures` has found, or from the root for 0.
+   * Returns the level of the entry that maps the page, or NOT_PRESENT or MALFORMED, what the last entry is; that is in fields.
+   */
+  private descend(nested: Readonly<NestedPaging>, gfnLow: number, gfnHigh: number, start: number): number {
+    const { caches, counts, memory, hierarchy } = this;
+    const { nestedStructures } = caches;
+    const { shifts, present, accessed, isNpt } = nested;
+    const { words } = memory;
+    let level = start;
+    let permissions = nested.allPermissions;
+    let tableLow = nested.rootLow;
+    let tableHigh = nested.rootHigh;
+    let frame = 0;
+    if (level === 0) {
+      level = nested.levels;
+    } else {
+      const { cells, place } = nestedStructures;
+      tableLow = cells[(place + CACHED_PFN_LOW) | 0];
+      tableHigh = cells[(place + CACHED_PFN_HIGH) | 0];
+      permissions = cells[(place + CACHED_VALUE) | 0];
+      frame = cells[(place + CACHED_FRAME) | 0];
+    }
+    if (frame === 0) frame = memory.frame(tableLow, tableHigh) | 0;
+    for (;;) {
+      const index = shiftedLow(gfnLow, gfnHigh, shifts[level]) & 511;
+      counts[(EPT_WALK_REF + (hierarchy.reference(tableLow, tableHigh, index >> 3) | 0)) | 0]++;
+      const word = (frame + 2 * index) | 0;
+      const low = words[word] | 0;
+      const high = words[(word + 1) | 0] | 0;
+      const isLeaf = nested.isLeaf(level, low);
+      const isPresent = (low & present) !== 0;
+      const isGood = isPresent && !nested.isMisconfigured(level, low, high, isLeaf);
+      if (isLeaf || !isGood) {
+        this.leafWord = word;
+        this.leafLow = low;
+        this.leafHigh = high;
+        this.above = permissions;
+        this.permissions = permissions & (isNpt ? nptPermissions(low, high) : low);
+        return isGood ? level : isPresent ? MALFORMED : NOT_PRESENT;
+      }
+      permissions &= isNpt ? nptPermissions(low, high) : low;
+      if (accessed !== 0) words[word] |= accessed;
+      level = (level - 1) | 0;
+      tableLow = entryPfnLow(low, high);
+      tableHigh = entryPfnHigh(high);
+      frame = memory.frame(tableLow, tableHigh) | 0;
+      nestedStructures.insert(level, gfnLow, gfnHigh, tableLow, tableHigh, permissions, frame);
+    }
+  }
+
+  /** The end of a walk of nested tables at an entry that is NOT_PRESENT or MALFORMED. */
+  private badEntry(
+    wrong: number,
+    gfnLow: number,
+    gfnHigh: number,
+    offset: number,
+    requested: number,
+    purpose: number,
+  ): Outcome {
+    if (this.isNpt) {
+      const code = wrong === MALFORMED ? NPF_PRESENT | NPF_RESERVED : 0;
+      return this.nestedPageFault(gfnLow, gfnHigh, offset, requested, purpose, code);
+    }
+    if (wrong === MALFORMED) return this.eptMisconfig(gfnLow, gfnHigh, offset, purpose);
+    return this.eptViolation(gfnLow, gfnHigh, offset, requested, purpose, 0);
   }
 
   /** Four levels translate 48 bits. What is read before that shows is not specified; here, the root's entry. */

@@ -64,10 +64,9 @@ export class NestedPaging {
   }
 
   /** Whether a present entry is misconfigured or, as AMD says it, has a reserved bit set. */
-  isMisconfigured(level: number, low: number, high: number): boolean {
+  isMisconfigured(level: number, low: number, high: number, isLeaf: boolean): boolean {
     if (((this.misconfiguredPermissions >>> (low & 7)) & 1) !== 0) return true;
-    if (!this.isLeaf(level, low))
-      return ((high & this.reservedHigh) | (low & this.tableReservedLow[level])) !== 0;
+    if (!isLeaf) return ((high & this.reservedHigh) | (low & this.tableReservedLow[level])) !== 0;
     if (this.isMisconfiguredPte(low, high)) return true;
     return level > 1 && (low & this.leafReservedLow[level]) !== 0;
   }

@@ -335,7 +335,8 @@ class Walk {
         const bits = isNpt ? "0" : nested.modeBasedExecute ? "10, 2:0" : "2:0";
         throw violation({ at, level, bits, why: isNpt ? "P = 0: not present" : "not present" });
       }
-      if (nested.isMisconfigured(level, low, high)) {
+      const isLeaf = nested.isLeaf(level, low);
+      if (nested.isMisconfigured(level, low, high, isLeaf)) {
         const reason = { at, level, ...misconfiguration(nested, level, low, high) };
         throw new Stop(isNpt ? "nested-page-fault" : "ept-misconfig", reason, address);
       }
@@ -344,7 +345,7 @@ class Walk {
         if ((own & bit) === 0 && !denials.has(bit)) denials.set(bit, { level, low });
       }
       permissions &= own;
-      if (!nested.isLeaf(level, low)) {
+      if (!isLeaf) {
         table = entryPfn(low, high);
         continue;
       }

@@ -6,9 +6,9 @@
  * stores with it, from `STORED` on.
  *
  * Hardware compares all ways of a set at once. A program would do it one by one, most often to find nothing; so an index
- * says for each of its buckets which entry it holds, or how many. It is exact, and only saves time: what is held, and what
- * makes room for what, is decided by the sets. Of a large store, a set takes fewer lines of the real cache than an index and an
- * entry: its index has two buckets, which always say that there are many.
+ * says for each of its buckets which entry it holds, or that there are many. It is exact, and only saves time: what is held, and
+ * what makes room for what, is decided by the sets. Of a large store, a set takes fewer lines of the real cache than an index and
+ * an entry: its index has two buckets, which always say that there are many.
  *
  * What an operation must know of the store is in fields, which V8 reads without a check, and so is the clock: a word of an
  * array that was just written is slow to read. `| 0` tells V8 that a sum, or what a call returns, is an integer of the
@@ -102,10 +102,15 @@ const INDEX = LINE;
 
 /** Buckets of the index for each entry, at least: a bucket with more than one costs a search of the set. */
 const BUCKETS = 2.5;
-/** Most entries of a store with an index. */
+/** Most entries of a store with an index. That of a larger one has two buckets, as this shift says. */
 const INDEXED = 2048;
-/** In a bucket: more than one key, and none to be entered in place of it. */
-const MANY = -2;
+const NO_INDEX = 31;
+/**
+ * A bucket is the sum of the places of its keys, and of this for each: so a key comes and goes without a decision, and a bucket
+ * below MANY has one key or none. In a store with an index all places are less.
+ */
+const KEY = 2 ** 18;
+const MANY = 2 * KEY;
 
 /** Integers of an array that is worth keeping: those of a last-level cache are. */
 const LARGE = 2 ** 17;
@@ -121,17 +126,15 @@ function cleared(length: number): Int32Array {
 
 export class SetAssociativeStore {
   /**
-   * First the index, by bucket of the keys: 0 if none is held, the place of the only one, or minus the number of those held.
-   * Then the entries, set by set; then, of a tree, its bits, `ways` of them for each set: node n has the children 2n and
-   * 2n + 1, node 1 is the root.
+   * First the index, by bucket of the keys. Then the entries, set by set; then, of a tree, its bits, `ways` of them for each
+   * set: node n has the children 2n and 2n + 1, node 1 is the root.
    */
   readonly cells: Int32Array;
   /** The key that the last `insert()` made room in place of; `evictedHigh` is 0 if the place was empty. */
   evictedLow = 0;
   evictedHigh = 0;
 
-  private readonly isIndexed: boolean;
-  /** What takes a product of 32 bits to a bucket. */
+  /** What takes a product of 32 bits to a bucket, or NO_INDEX. */
   private readonly shift: number;
   private readonly policy: number;
   private readonly first: number;
@@ -139,6 +142,7 @@ export class SetAssociativeStore {
   /** The distance of two entries, and of two sets. */
   private readonly stride: number;
   private readonly span: number;
+  private readonly odd: number;
   private readonly ways: number;
   private readonly sets: number;
   /** sets - 1 where that is a mask, or BY_.... */
@@ -147,9 +151,9 @@ export class SetAssociativeStore {
   /** How many uses there were that a stamp was given to. */
   clock = LEAST_RECENT;
   private random = RANDOM_SEED | 0;
-  /** How many places that were empty were filled since all were, and the first of them. */
-  private fills = 0;
+  /** The places that were empty and were filled since all were, and how many there are; not all of them, where `notes` is full. */
   private readonly notes: Int32Array;
+  private fills = 0;
 
   /**
    * @param stored integers that the owner stores with each entry
@@ -177,19 +181,19 @@ export class SetAssociativeStore {
     if (hash === "page" && (sets & PAGE_LINES) !== 0)
       throw new RangeError(`sets = ${sets}: a hash needs a multiple of 64`);
     const stride = STORED + stored;
-    this.isIndexed = entries <= INDEXED;
-    const bucketBits = this.isIndexed ? Math.ceil(Math.log2(BUCKETS * entries)) : 1;
+    const bucketBits = entries <= INDEXED ? Math.ceil(Math.log2(BUCKETS * entries)) : 1;
     this.shift = 32 - bucketBits;
     this.policy = policy;
     this.first = INDEX + Math.max(LINE, 2 ** bucketBits);
     this.end = this.first + stride * entries;
     this.stride = stride;
     this.span = ways * stride;
+    this.odd = (ways & 1) * stride;
     this.ways = ways;
     this.sets = sets;
     this.setMask = hash === "none" ? maskOf(sets) : hash === "page" ? BY_PAGE_HASH : BY_LINE_HASH;
-    this.cells = cleared(this.end + (isTree ? entries : 0));
-    if (!this.isIndexed) this.cells.fill(MANY, INDEX, INDEX + 2);
+    this.cells = cleared(this.end + Math.max(stride, isTree ? entries : 0));
+    if (this.shift === NO_INDEX) this.cells.fill(MANY, INDEX, INDEX + 2);
     this.notes = new Int32Array(this.cells.length < LARGE ? NOTED : NOTED_OF_LARGE);
   }
 
@@ -206,8 +210,9 @@ export class SetAssociativeStore {
   /** The place of the key, with `otherHigh` in place of `high` allowed, or ABSENT. Changes nothing that can be seen. */
   find(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[this.bucketOf(low)];
-    if (place < 0) return this.search(low, high, otherHigh) | 0;
+    const bucket = cells[this.bucketOf(low)];
+    if (bucket >= MANY) return this.search(low, high, otherHigh) | 0;
+    const place = bucket & (KEY - 1);
     // Place 0 is no entry and has no key: no `high` is 0.
     const found = cells[(place + HIGH) | 0];
     return cells[place] === low && (found === high || found === otherHigh) ? place : ABSENT;
@@ -219,8 +224,9 @@ export class SetAssociativeStore {
    */
   lookup(low: number, high: number, otherHigh: number): Place {
     const { cells } = this;
-    const place = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
-    if (place < 0) return this.lookupInSet(low, high, otherHigh) | 0;
+    const bucket = cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0];
+    if (bucket >= MANY) return this.lookupInSet(low, high, otherHigh) | 0;
+    const place = bucket & (KEY - 1);
     if (cells[place] !== low) return ABSENT;
     const found = cells[(place + HIGH) | 0];
     if (found !== high && found !== otherHigh) return ABSENT;
@@ -231,6 +237,20 @@ export class SetAssociativeStore {
     }
     this.clock = now;
     cells[(place + STAMP) | 0] = now;
+    return place;
+  }
+
+  /** As `lookup()`, without the index: for a large store. */
+  lookupInSet(low: number, high: number, otherHigh: number): Place {
+    const place = this.search(low, high, otherHigh) | 0;
+    if (place === ABSENT) return ABSENT;
+    const now = (this.clock + 1) | 0;
+    if (this.policy !== LRU || now === LAST_STAMP) {
+      this.use(place);
+      return place;
+    }
+    this.clock = now;
+    this.cells[(place + STAMP) | 0] = now;
     return place;
   }
 
@@ -263,33 +283,34 @@ export class SetAssociativeStore {
 
   /** The place that now holds a key that was absent; it counts as used. What it held before is in `evictedLow` and `evictedHigh`. */
   insert(low: number, high: number): Place {
-    const { cells, shift, policy } = this;
+    const { cells, policy } = this;
     const place = (policy <= MRU ? this.oldest(low) : this.choose(low)) | 0;
     const evictedLow = cells[place];
     const evictedHigh = cells[(place + HIGH) | 0];
     this.evictedLow = evictedLow;
     this.evictedHigh = evictedHigh;
-    cells[place] = low;
-    cells[(place + HIGH) | 0] = high;
+    cells[place] = low | 0;
+    cells[(place + HIGH) | 0] = high | 0;
 
-    if (evictedHigh === 0) {
-      const { fills, notes } = this;
-      if (fills < notes.length) notes[fills] = place;
-      if (fills <= notes.length) this.fills = fills + 1;
-    } else if (this.isIndexed) {
-      const evictedBucket = (INDEX + (Math.imul(evictedLow | 0, GOLDEN) >>> shift)) | 0;
-      const rest = cells[evictedBucket];
-      cells[evictedBucket] = rest > 0 ? 0 : (rest + 1) | 0;
+    const { fills, notes } = this;
+    if (evictedHigh === 0 && fills < notes.length) {
+      notes[fills] = place;
+      this.fills = (fills + 1) | 0;
     }
-    if (this.isIndexed) {
-      const bucket = (INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0;
-      const held = cells[bucket];
-      cells[bucket] = held === 0 ? place : held > 0 ? -2 : (held - 1) | 0;
+    const { shift } = this;
+    if (shift !== NO_INDEX) {
+      const key = (KEY + place) | 0;
+      if (evictedHigh !== 0) cells[(INDEX + (Math.imul(evictedLow, GOLDEN) >>> shift)) | 0] -= key;
+      cells[(INDEX + (Math.imul(low | 0, GOLDEN) >>> shift)) | 0] += key;
     }
 
-    if (policy <= FIFO) this.stamp(place);
-    else if (policy === BIP) this.stampBimodally(place);
-    else if (policy !== RANDOM) this.use(place);
+    const now = (this.clock + 1) | 0;
+    if (policy > FIFO || now === LAST_STAMP) {
+      this.useFilled(place);
+      return place;
+    }
+    this.clock = now;
+    cells[(place + STAMP) | 0] = now;
     return place;
   }
 
@@ -300,11 +321,10 @@ export class SetAssociativeStore {
 
   /** Empties the place of the key, or both where `otherHigh` is another one in place of `high`. */
   remove(low: number, high: number, otherHigh: number): void {
-    for (;;) {
-      const place = this.find(low, high, otherHigh) | 0;
-      if (place === ABSENT) return;
-      this.empty(place);
-    }
+    const place = this.find(low, high, otherHigh) | 0;
+    if (place === ABSENT) return;
+    this.empty(place);
+    if (high !== otherHigh) this.remove(low, high, otherHigh);
   }
 
   /** Empties the places that `dropped` says: called with the key and the place of each entry in use. */
@@ -323,7 +343,7 @@ export class SetAssociativeStore {
   removeSelected(selected: Uint8Array, shift: number): void {
     const { cells, fills, notes, end, stride } = this;
     let kept = 0;
-    if (fills <= notes.length) {
+    if (fills < notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         const high = cells[place + HIGH];
@@ -339,17 +359,17 @@ export class SetAssociativeStore {
           this.empty(place);
           continue;
         }
-        if (kept < notes.length) notes[kept] = place;
-        if (kept <= notes.length) kept++;
+        if (kept < notes.length) notes[kept++] = place;
       }
     }
     this.fills = kept;
   }
 
   clear(): void {
-    const { cells, fills, notes, first, end, stride, isIndexed } = this;
+    const { cells, fills, notes, first, end, stride } = this;
+    const isIndexed = this.shift !== NO_INDEX;
     this.fills = 0;
-    if (fills <= notes.length) {
+    if (fills < notes.length) {
       for (let note = 0; note < fills; note++) {
         const place = notes[note];
         cells[place + HIGH] = 0;
@@ -367,19 +387,17 @@ export class SetAssociativeStore {
 
   private empty(place: Place): void {
     const { cells } = this;
-    if (this.isIndexed) {
-      const bucket = this.bucketOf(cells[place]);
-      const held = cells[bucket];
-      cells[bucket] = held > 0 ? 0 : held + 1;
-    }
+    if (this.shift !== NO_INDEX) cells[this.bucketOf(cells[place])] -= KEY + place;
     cells[place + HIGH] = 0;
     cells[place + STAMP] = 0;
   }
 
-  private lookupInSet(low: number, high: number, otherHigh: number): Place {
-    const place = this.search(low, high, otherHigh) | 0;
-    if (place !== ABSENT) this.use(place);
-    return place;
+  /** What was filled counts as used. */
+  private useFilled(place: Place): void {
+    const { policy } = this;
+    if (policy <= FIFO) this.stamp(place);
+    else if (policy === BIP) this.stampBimodally(place);
+    else if (policy !== RANDOM) this.use(place);
   }
 
   private use(place: Place): void {
@@ -415,18 +433,22 @@ export class SetAssociativeStore {
     return (INDEX + (Math.imul(low | 0, GOLDEN) >>> this.shift)) | 0;
   }
 
-  /** As `find()`, where the bucket holds more than one key, or one whose place is not known. */
+  /** As `find()`, where the bucket may have more than one key. */
   private search(low: number, high: number, otherHigh: number): Place {
     const { cells, stride } = this;
     let place = this.firstOf(low) | 0;
     const end = (place + this.span) | 0;
+    // Two a turn, as in oldest(). Behind a set with an odd number of ways is another set, or nothing: not this key.
     for (; place < end; place = (place + stride) | 0) {
-      if (cells[place] !== low) continue;
-      const found = cells[(place + HIGH) | 0];
-      if (found !== high && found !== otherHigh) continue;
-      const bucket = this.bucketOf(low);
-      if (cells[bucket] === -1) cells[bucket] = place;
-      return place;
+      if (cells[place] === low) {
+        const found = cells[(place + HIGH) | 0];
+        if (found === high || found === otherHigh) return place;
+      }
+      place = (place + stride) | 0;
+      if (cells[place] === low) {
+        const found = cells[(place + HIGH) | 0];
+        if (found === high || found === otherHigh) return place;
+      }
     }
     return ABSENT;
   }
@@ -434,13 +456,14 @@ export class SetAssociativeStore {
   /** The place of the first way of a key's set. */
   private firstOf(low: number): Place {
     const { setMask } = this;
-    const set =
-      setMask >= 0
-        ? low & setMask
-        : setMask === BY_REMAINDER
-          ? ((low >>> 0) % this.sets) | 0
-          : hashedSet(low, setMask, this.sets) | 0;
+    const set = setMask >= 0 ? low & setMask : this.setOf(low) | 0;
     return (this.first + Math.imul(set | 0, this.span | 0)) | 0;
+  }
+
+  /** The set of a key, where a mask does not say it. */
+  private setOf(low: number): number {
+    const { setMask, sets } = this;
+    return setMask === BY_REMAINDER ? (low >>> 0) % sets : hashedSet(low, setMask, sets);
   }
 
   /** The place in a key's set that was used or filled before the others. */
@@ -450,10 +473,17 @@ export class SetAssociativeStore {
     const end = (first + this.span) | 0;
     let oldest = first;
     let least = cells[(first + STAMP) | 0];
-    for (let place = (first + stride) | 0; least !== 0 && place < end; place = (place + stride) | 0) {
+    // Two ways a turn: in each turn V8 looks anew at what the array is. Of an even number the first way has two turns.
+    let place = (first + this.odd) | 0;
+    for (; least !== 0 && place < end; place = (place + stride) | 0) {
       // Without a branch: nobody can predict it.
-      const difference = (cells[(place + STAMP) | 0] - least) | 0;
-      const isOlder = difference >> 31;
+      let difference = (cells[(place + STAMP) | 0] - least) | 0;
+      let isOlder = difference >> 31;
+      least = (least + (difference & isOlder)) | 0;
+      oldest = (oldest + ((place - oldest) & isOlder)) | 0;
+      place = (place + stride) | 0;
+      difference = (cells[(place + STAMP) | 0] - least) | 0;
+      isOlder = difference >> 31;
       least = (least + (difference & isOlder)) | 0;
       oldest = (oldest + ((place - oldest) & isOlder)) | 0;
     }

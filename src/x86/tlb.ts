@@ -178,8 +178,13 @@ export class Tlb {
     const from = second4K.lookup(low, this.tag | high, this.globalTag | high) | 0;
     if (from === ABSENT) return ABSENT;
     const to = data4K.insert(low, second4K.highIn(from)) | 0;
-    for (let column = PFN_LOW; column <= ATTRIBUTES; column++)
-      data4K.cells[(to + column) | 0] = second4K.cells[(from + column) | 0];
+    const { cells } = data4K;
+    const { cells: source } = second4K;
+    cells[(to + PFN_LOW) | 0] = source[(from + PFN_LOW) | 0];
+    cells[(to + PFN_HIGH) | 0] = source[(from + PFN_HIGH) | 0];
+    cells[(to + GFN_LOW) | 0] = source[(from + GFN_LOW) | 0];
+    cells[(to + GFN_HIGH) | 0] = source[(from + GFN_HIGH) | 0];
+    cells[(to + ATTRIBUTES) | 0] = source[(from + ATTRIBUTES) | 0];
     return to;
   }
 
@@ -229,14 +234,12 @@ export class Tlb {
 
   /** Drops what translates this page in the current address space, global or not. */
   invalidate(low: number, high: number): void {
-    for (let size = SIZE_4K; size <= SIZE_1G; size++) {
-      if (!this.mayHold(size)) continue;
-      const keyLow = shiftedLow(low, high, SHIFTS[size]);
-      const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
-      for (const level of this.levels) {
-        level[size]?.remove(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
-      }
-    }
+    const keyHigh = this.tag | high;
+    const globalHigh = this.globalTag | high;
+    this.data4K.remove(low, keyHigh, globalHigh);
+    this.instruction4K.remove(low, keyHigh, globalHigh);
+    this.second4K.remove(low, keyHigh, globalHigh);
+    if (this.held !== 0) this.invalidateLarge(low, high);
   }
 
   /** Drops all entries of the selected address spaces. */
@@ -263,12 +266,23 @@ export class Tlb {
     this.held = 0;
   }
 
+  private invalidateLarge(low: number, high: number): void {
+    for (let size = SIZE_2M; size <= SIZE_1G; size++) {
+      if (!this.mayHold(size)) continue;
+      const keyLow = shiftedLow(low, high, SHIFTS[size]);
+      const keyHigh = shiftedHigh(high, SHIFTS[size]) | (size * SIZE_UNIT);
+      for (const level of this.levels) {
+        level[size]?.remove(keyLow, this.tag | keyHigh, this.globalTag | keyHigh);
+      }
+    }
+  }
+
   private tagOf(attributes: number): number {
     return (attributes & ATTRIBUTE_GLOBAL) !== 0 ? this.globalTag : this.tag;
   }
 
   private mayHold(size: number): boolean {
-    return size === SIZE_4K || (this.held & (1 << size)) !== 0;
+    return (this.held & (1 << size)) !== 0;
   }
 
   /** The size of the page larger than 4 Kbyte under which a level has a translation, or NONE. */
@@ -329,9 +343,9 @@ function fill(
   gfnHigh: number,
   attributes: number,
 ): void {
-  cells[(place + PFN_LOW) | 0] = pfnLow;
-  cells[(place + PFN_HIGH) | 0] = pfnHigh;
-  cells[(place + GFN_LOW) | 0] = gfnLow;
-  cells[(place + GFN_HIGH) | 0] = gfnHigh;
-  cells[(place + ATTRIBUTES) | 0] = attributes;
+  cells[(place + PFN_LOW) | 0] = pfnLow | 0;
+  cells[(place + PFN_HIGH) | 0] = pfnHigh | 0;
+  cells[(place + GFN_LOW) | 0] = gfnLow | 0;
+  cells[(place + GFN_HIGH) | 0] = gfnHigh | 0;
+  cells[(place + ATTRIBUTES) | 0] = attributes | 0;
 }

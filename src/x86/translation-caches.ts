@@ -111,10 +111,10 @@ export class PagingStructureCaches {
     const keyHigh = this.tag | shiftedHigh(high, shift);
     const place = store.insert(shiftedLow(low, high, shift), keyHigh) | 0;
     const { cells } = store;
-    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow;
-    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh;
-    cells[(place + CACHED_VALUE) | 0] = value;
-    cells[(place + CACHED_FRAME) | 0] = frame;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
+    cells[(place + CACHED_VALUE) | 0] = value | 0;
+    cells[(place + CACHED_FRAME) | 0] = frame | 0;
   }
 
   /** Drops every entry that would be used to translate this page. */
@@ -168,9 +168,9 @@ export class NestedTlb {
     if (store === null) return;
     const place = store.insert(gfnLow, this.tag | gfnHigh) | 0;
     const { cells } = store;
-    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow;
-    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh;
-    cells[(place + CACHED_VALUE) | 0] = value;
+    cells[(place + CACHED_PFN_LOW) | 0] = pfnLow | 0;
+    cells[(place + CACHED_PFN_HIGH) | 0] = pfnHigh | 0;
+    cells[(place + CACHED_VALUE) | 0] = value | 0;
   }
 
   invalidate(gfnLow: number, gfnHigh: number): void {
