@@ -3,7 +3,7 @@
  * that holds its line and fills all nearer levels. Nothing is prefetched, and a store is a reference like a load.
  */
 import type { CacheGeometry, CpuGeometry } from "./cpu.js";
-import { ABSENT, type Hash, type Place, SetAssociativeStore } from "./set-associative.js";
+import { ABSENT, type Hash, KeyRun, type Place, SetAssociativeStore } from "./set-associative.js";
 
 /** Bytes of a cache line. */
 export const LINE = 64;
@@ -16,10 +16,8 @@ const PHYSICAL = 1 << 14;
  * left it in a cache is not in it.
  */
 export class LineRun {
-  private readonly lows: Int32Array;
-  private readonly highs: Int32Array;
-  /** Where each was in L1D and in L2 when it was referenced last. */
-  private readonly places: Int32Array;
+  private readonly inL1d: KeyRun;
+  /** Where each was in L2 when it was referenced there last. */
   private readonly placesInL2: Int32Array;
 
   /**
@@ -31,18 +29,20 @@ export class LineRun {
     pfns: readonly number[],
     lines: readonly number[],
   ) {
-    this.lows = Int32Array.from(pfns, (pfn, index) => lineLow(pfn | 0, lines[index]));
-    this.highs = Int32Array.from(pfns, (pfn) => lineHigh(pfn | 0, 0));
-    this.places = new Int32Array(pfns.length);
+    this.inL1d = new KeyRun(
+      Int32Array.from(pfns, (pfn, index) => lineLow(pfn | 0, lines[index])),
+      Int32Array.from(pfns, (pfn) => lineHigh(pfn | 0, 0)),
+    );
     this.placesInL2 = new Int32Array(pfns.length);
   }
 
   /** References the lines from `first` to before `end`. */
   reference(first: number, end: number): void {
-    const { hierarchy, lows, highs, places, placesInL2 } = this;
+    const { hierarchy, inL1d, placesInL2 } = this;
+    const { lows, highs, places } = inL1d;
     const { l1d, l2 } = hierarchy;
     for (let index = first; index < end; index++) {
-      index = l1d.useRun(lows, highs, places, index, end) | 0;
+      index = l1d.useRun(inL1d, index, end) | 0;
       // Where one was pushed out, more were.
       for (; index < end && !l1d.useAt(places[index], lows[index], highs[index]); index++) {
         const low = lows[index];

@@ -124,6 +124,20 @@ function cleared(length: number): Int32Array {
   return spare[0]?.length === length ? (spare.pop() as Int32Array) : new Int32Array(length);
 }
 
+/** Keys that are used one after the other, again and again, and by nobody else. */
+export class KeyRun {
+  /** Where each was when it was used last. */
+  readonly places: Int32Array;
+
+  /** @param lows, highs of the keys; no key is there twice */
+  constructor(
+    readonly lows: Int32Array,
+    readonly highs: Int32Array,
+  ) {
+    this.places = new Int32Array(lows.length);
+  }
+}
+
 export class SetAssociativeStore {
   /**
    * First the index, by bucket of the keys. Then the entries, set by set; then, of a tree, its bits, `ways` of them for each
@@ -150,6 +164,12 @@ export class SetAssociativeStore {
 
   /** How many uses there were that a stamp was given to. */
   clock = LEAST_RECENT;
+  /**
+   * A run of which every key is in its place, for nothing has come or gone since that was seen: to use it again takes no look
+   * at them. By the clock its last use came after `usedAfter`, if its stamps do not say so yet; 0: they do.
+   */
+  private present: KeyRun | null = null;
+  private usedAfter = 0;
   private random = RANDOM_SEED | 0;
   /** The places that were empty and were filled since all were, and how many there are; not all of them, where `notes` is full. */
   private readonly notes: Int32Array;
@@ -263,10 +283,23 @@ export class SetAssociativeStore {
   }
 
   /**
-   * Counts the keys from `from` to before `end` of a list as used, one after the other, up to the first that is not where it
-   * was last: at `places`. Returns its index, or `end`. In a store that is not lru it is the first.
+   * Counts the keys of a run from `from` to before `end` as used, one after the other, up to the first that is not where it was
+   * last. Returns its index, or `end`. In a store that is not lru it is the first.
    */
-  useRun(lows: Int32Array, highs: Int32Array, places: Int32Array, from: number, end: number): number {
+  useRun(run: KeyRun, from: number, end: number): number {
+    const { clock } = this;
+    if (run === this.present && from === 0 && end === run.places.length && end < LAST_STAMP - 1 - clock) {
+      this.usedAfter = clock;
+      this.clock = (clock + end) | 0;
+      return end;
+    }
+    this.stampPresent();
+    const index = this.useWherePresent(run, from, end) | 0;
+    if (from === 0 && index === run.places.length) this.present = run;
+    return index;
+  }
+
+  private useWherePresent({ lows, highs, places }: KeyRun, from: number, end: number): number {
     const { cells } = this;
     let { clock } = this;
     let index = from | 0;
@@ -281,9 +314,21 @@ export class SetAssociativeStore {
     return index;
   }
 
+  /** Before an entry comes or goes: writes the stamps of the run that is present, where it was used without. */
+  private stampPresent(): void {
+    const { present, cells, usedAfter } = this;
+    this.present = null;
+    this.usedAfter = 0;
+    if (present === null || usedAfter === 0) return;
+    const { places } = present;
+    for (let index = 0; index < places.length; index++)
+      cells[(places[index] + STAMP) | 0] = (usedAfter + 1 + index) | 0;
+  }
+
   /** The place that now holds a key that was absent; it counts as used. What it held before is in `evictedLow` and `evictedHigh`. */
   insert(low: number, high: number): Place {
     const { cells, policy } = this;
+    if (this.present !== null) this.stampPresent();
     const place = (policy <= MRU ? this.oldest(low) : this.choose(low)) | 0;
     const evictedLow = cells[place];
     const evictedHigh = cells[(place + HIGH) | 0];
@@ -366,6 +411,7 @@ export class SetAssociativeStore {
   }
 
   clear(): void {
+    if (this.present !== null) this.stampPresent();
     const { cells, fills, notes, first, end, stride } = this;
     const isIndexed = this.shift !== NO_INDEX;
     this.fills = 0;
@@ -386,6 +432,7 @@ export class SetAssociativeStore {
   }
 
   private empty(place: Place): void {
+    if (this.present !== null) this.stampPresent();
     const { cells } = this;
     if (this.shift !== NO_INDEX) cells[this.bucketOf(cells[place])] -= KEY + place;
     cells[place + HIGH] = 0;
@@ -492,6 +539,7 @@ export class SetAssociativeStore {
 
   /** Replaces the stamps of each set by the smallest that keep their order. */
   private renumber(): void {
+    this.stampPresent();
     const { cells, ways, stride, span } = this;
     for (let first = this.first; first < this.end; first += span) {
       const stamps = Array.from({ length: ways }, (_, way) => first + way * stride + STAMP);

@@ -6,7 +6,14 @@
 import { isSelected, SIZE_UNIT, SPACE_SHIFT, SPACE_UNIT } from "./address-spaces.js";
 import type { CpuGeometry } from "./cpu.js";
 import { highOf, lowOf, pageNumber, shiftedHigh, shiftedLow } from "./page-number.js";
-import { ABSENT, type Associativity, type Place, SetAssociativeStore, STORED } from "./set-associative.js";
+import {
+  ABSENT,
+  type Associativity,
+  KeyRun,
+  type Place,
+  SetAssociativeStore,
+  STORED,
+} from "./set-associative.js";
 
 /** Sizes of a page. A guest's page of 4 Mbyte is held as two of 2 Mbyte. */
 export const SIZE_4K = 0;
@@ -58,10 +65,7 @@ type Level = readonly (SetAssociativeStore | null)[];
 
 /** 4-Kbyte pages of data that are translated one after the other, again and again, in one address space. */
 export class PageRun {
-  private readonly lows: Int32Array;
-  private readonly highs: Int32Array;
-  /** Where the first level had each when it was translated last. */
-  private readonly places: Int32Array;
+  private readonly run: KeyRun;
 
   /** @param pages linear page numbers @param tag that of the address space */
   constructor(
@@ -69,21 +73,23 @@ export class PageRun {
     pages: readonly number[],
     tag: number,
   ) {
-    this.lows = Int32Array.from(pages, lowOf);
-    this.highs = Int32Array.from(pages, (page) => tag | highOf(page));
-    this.places = new Int32Array(pages.length);
+    this.run = new KeyRun(
+      Int32Array.from(pages, lowOf),
+      Int32Array.from(pages, (page) => tag | highOf(page)),
+    );
   }
 
   /** Translates pages from `from` on, up to the first that is not where it was last. Returns its index, or how many there are. */
   translate(from: number): number {
-    const { tlb, lows, highs, places } = this;
-    return tlb.data4K.useRun(lows, highs, places, from, places.length);
+    const { tlb, run } = this;
+    return tlb.data4K.useRun(run, from, run.places.length);
   }
 
   /** Page `index` was translated in another way. */
   note(index: number): void {
-    const high = this.highs[index];
-    this.places[index] = this.tlb.data4K.find(this.lows[index], high, high);
+    const { lows, highs, places } = this.run;
+    const high = highs[index];
+    places[index] = this.tlb.data4K.find(lows[index], high, high);
   }
 }
 
