@@ -1,11 +1,14 @@
 /** What tests leave in the folder for temporary files lies in one of the run's own, and goes with it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
-/** Before all tests, in the process that starts theirs. Returns what is done after them. */
-export default function setUp(): () => void {
-  const folder = mkdtempSync(join(tmpdir(), "exitlab-tests-"));
+const PREFIX = "exitlab-tests-";
+
+/** Before all tests, in the process that starts theirs, once for each project. Returns what is done after them. */
+export default function setUp(): (() => void) | undefined {
+  if (basename(tmpdir()).startsWith(PREFIX)) return undefined;
+  const folder = mkdtempSync(join(tmpdir(), PREFIX));
   const { TMPDIR } = process.env;
   process.env.TMPDIR = folder;
   return () => {

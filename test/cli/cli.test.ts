@@ -89,7 +89,9 @@ describe("exitlab run", () => {
     expect(stdout).toMatch(/^eventfdSignal +1\.0000 +200\.\.250 +222 +measured +\[\d+\]$/m);
     expect(stdout).toMatch(/^\[\d+\] +rows of a machine$/m);
     expect(stdout).toContain("\nCosts: fitted to times of this machine\n");
-    expect(stdout.replaceAll(/\s+\\?\s*/g, " ")).toContain(` --costs ${args[1]} `);
+    // A long path is broken after a backslash that stands in it.
+    const joined = stdout.replaceAll(/(?<=\S)\\\n/g, "").replaceAll(/\s+\\?\s*/g, " ");
+    expect(joined).toContain(` --costs ${args[1]} `);
   });
 
   it.each([
