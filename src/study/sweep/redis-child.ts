@@ -1,4 +1,4 @@
-/** What runs in the child processes of a worker: one job after the other. */
+/** What runs in the child processes of a worker, whose process id is its first argument: one job after the other. */
 import { Worker } from "node:worker_threads";
 import { ALLOW_PATCH_SOURCE } from "./redis-options.js";
 import { executeQueued, type QueuedJob } from "./redis-processor.js";
@@ -6,11 +6,13 @@ import { executeQueued, type QueuedJob } from "./redis-processor.js";
 // Ctrl-C is for the worker, which ends this process when its job is given back.
 process.on("SIGINT", () => {});
 
-const watchdog = new Worker(new URL("./redis-watchdog.js", import.meta.url));
+const [worker, ...options] = process.argv.slice(2);
+
+const watchdog = new Worker(new URL("./redis-watchdog.js", import.meta.url), { workerData: Number(worker) });
 watchdog.unref();
 
 process.on("message", async (job: QueuedJob) => {
-  const outcome = await executeQueued(job, process.argv.includes(ALLOW_PATCH_SOURCE));
+  const outcome = await executeQueued(job, options.includes(ALLOW_PATCH_SOURCE));
   // Nobody is there to take it when the worker was killed.
   process.send?.(outcome, undefined, undefined, () => {});
 });

@@ -60,10 +60,10 @@ export interface WorkOptions {
  */
 export async function work({ url, jobs, allowPatchSource, signal, onEvent }: WorkOptions): Promise<void> {
   const connection = await connect(url, signal, onEvent);
-  const children = new ChildProcesses<QueuedJob, Outcome>(
-    CHILD,
-    allowPatchSource ? [ALLOW_PATCH_SOURCE] : [],
-  );
+  const children = new ChildProcesses<QueuedJob, Outcome>(CHILD, [
+    String(process.pid),
+    ...(allowPatchSource ? [ALLOW_PATCH_SOURCE] : []),
+  ]);
   const execute = ({ id, data }: Job<JobData>) => children.execute({ key: id as string, data });
   const worker: SweepWorker = new Worker(queueName(), execute, {
     connection,
