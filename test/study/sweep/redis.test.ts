@@ -1,5 +1,8 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { createRequire } from "node:module";
 import { hostname } from "node:os";
+import { fileURLToPath } from "node:url";
 import { Queue, type Job as QueuedJob } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -14,9 +17,11 @@ import { parseSweep } from "../../../src/study/sweep/spec.js";
 import { BASE } from "./fixture.js";
 import { isRunning, RedisServer, redisProgram, until, WorkerProcess } from "./redis-server.js";
 
-// Compiled, as the workers run it: the test runner's own way of loading makes the simulator many times slower.
+/** Compiled, as the workers run it: the test runner's own way of loading makes the simulator many times slower. */
+const compiled = (name: string) =>
+  fileURLToPath(new URL(`../../../dist/study/sweep/${name}`, import.meta.url));
 const { executeJob }: typeof import("../../../src/study/sweep/executor.js") = createRequire(import.meta.url)(
-  "../../../dist/study/sweep/executor.js",
+  compiled("executor.js"),
 );
 
 /** Accesses of a job that is still running when a test has noticed it. */
@@ -177,6 +182,12 @@ describe.skipIf(redisProgram === null)("a sweep through Redis", () => {
     await until(() => !children.some(isRunning));
     controller.abort(new Error("enough"));
     await expect(outcome).rejects.toThrow("enough");
+  });
+
+  it("leaves no process behind of a worker that is gone before the process begins", async () => {
+    const notItsParent = String(process.ppid);
+    const child = fork(compiled("redis-child.js"), [notItsParent]);
+    expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
   });
 
   it("has a worker that is stopped give its job back at once", async () => {
