@@ -24,6 +24,9 @@ export const NUMBERS: Field<number> = {
   zeroBetween: (one, other) => (one === other ? 0.5 : one / (one - other)),
 };
 
+/** Of a crossing between points that are powers apart: one engine's power differs from another's in the last of 17. */
+const DIGITS = 12;
+
 /** A row for each point of y, in it what is at each point of x; null where nothing is known. */
 export type Grid<Node> = readonly (readonly (Node | null)[])[];
 
@@ -162,6 +165,7 @@ function sidesOf(values: Grid<number>): Side[][] {
 function between({ at, log }: GridAxis, from: number, share: number): number {
   const [one, other] = [at[from], at[from + 1]];
   // Not by way of logarithms where the crossing is a point of the grid: it would miss it by a bit.
-  if (share === 1) return other;
-  return log ? one * (other / one) ** share : one + share * (other - one);
+  if (share === 0 || share === 1) return at[from + share];
+  if (!log) return one + share * (other - one);
+  return Number((one * (other / one) ** share).toPrecision(DIGITS));
 }
