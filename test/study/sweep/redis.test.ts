@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { createRequire } from "node:module";
 import { hostname } from "node:os";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { Queue, type Job as QueuedJob } from "bullmq";
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -18,8 +18,7 @@ import { BASE } from "./fixture.js";
 import { isRunning, RedisServer, redisProgram, until, WorkerProcess } from "./redis-server.js";
 
 /** Compiled, as the workers run it: the test runner's own way of loading makes the simulator many times slower. */
-const compiled = (name: string) =>
-  fileURLToPath(new URL(`../../../dist/study/sweep/${name}`, import.meta.url));
+const compiled = (name: string) => join(import.meta.dirname, "../../../dist/study/sweep", name);
 const { executeJob }: typeof import("../../../src/study/sweep/executor.js") = createRequire(import.meta.url)(
   compiled("executor.js"),
 );
